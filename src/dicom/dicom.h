@@ -33,7 +33,7 @@ enum {
 };
 typedef struct dicom_vr_info {
     dicom_vr vr;
-    uint8_t unit;       /* bytes of one binary value, swapped in big endian; 1 for text and OB/UN; 0 for SQ */
+    uint8_t unit;       /* bytes swapped as one in big endian: of one binary value (of AT 2: a value is a pair); 1 for text and OB/UN; 0 for SQ */
     bool long_length;   /* 12-byte header in explicit VR (PS3.5 §7.1.2) */
     bool text;          /* character data, of any repertoire */
     bool charset;       /* affected by Specific Character Set: LO LT PN SH ST UC UT */
