@@ -113,18 +113,24 @@ typedef struct dicom_element {
     dicom_vr vr;            /* as read (explicit) or resolved (implicit) */
     uint8_t flags;          /* DICOM_ELEMENT_… */
     uint32_t length;        /* of the value as encoded, padding included; DICOM_UNDEFINED_LENGTH possible for SQ, UN, pixel data */
-    const uint8_t *value;   /* encoded bytes (byte order of the data set), or NULL: empty, a sequence, or left in the stream */
+    uint16_t wire_vr;       /* the two characters as read in explicit VR, which may be no VR (then `vr` is UN); 0: none */
+    uint16_t wire_reserved; /* the two bytes behind the VR in the 12-byte header as read, normally 0 */
+    const uint8_t *value;   /* encoded bytes (byte order of the data set), or NULL: empty, a sequence, or left in the stream;
+                             * encapsulated pixel data in memory: from the first item's tag on, at `offset` of the stream */
     uint64_t offset;        /* of the value's first byte in the stream the data set was read from; 0 when made in memory */
     struct dicom_item *items; /* SQ (or UN holding a sequence, CP-246): linked list of items in order */
     struct dicom_fragments *fragments; /* encapsulated pixel data */
 } dicom_element;
 enum { DICOM_ELEMENT_BULK = 1,          /* value was not kept: find it at offset/length in the stream */
        DICOM_ELEMENT_UNDEFINED = 2,     /* undefined length on the wire */
-       DICOM_ELEMENT_IMPLICIT_INSIDE = 4 /* UN sequence: content is implicit VR little endian (PS3.5 §6.2.2 note) */ };
+       DICOM_ELEMENT_IMPLICIT_INSIDE = 4, /* UN sequence: content is implicit VR little endian (PS3.5 §6.2.2 note) */
+       DICOM_ELEMENT_IMPLICIT_HEADER = 8, /* header without VR amid explicit VR (not allowed, but seen); written back so */
+       DICOM_ELEMENT_SHORT_HEADER = 16    /* 8-byte explicit header although `vr` has the 12-byte one */ };
 
 typedef struct dicom_item {
     dicom_dataset *dataset;
     struct dicom_item *next;
+    struct dicom_item *last; /* set in the first item of a list only: the last one */
     bool undefined; /* item length was undefined */
     uint64_t offset; /* of the item tag in the stream */
 } dicom_item;
