@@ -3,10 +3,6 @@ set(CMAKE_C_STANDARD 17)
 set(CMAKE_C_STANDARD_REQUIRED ON)
 set(CMAKE_C_EXTENSIONS OFF)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
-set(CMAKE_POSITION_INDEPENDENT_CODE ON)
-
-include(CheckPIESupported)
-check_pie_supported(LANGUAGES C)
 
 find_package(PkgConfig REQUIRED)
 set(THREADS_PREFER_PTHREAD_FLAG ON)
@@ -16,8 +12,8 @@ add_library(gantry_flags INTERFACE)
 target_compile_definitions(gantry_flags INTERFACE _GNU_SOURCE _FILE_OFFSET_BITS=64)
 target_compile_options(gantry_flags INTERFACE
   -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
-  -fstack-protector-strong -fno-strict-aliasing -fno-common)
-target_link_options(gantry_flags INTERFACE -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack)
+  -fPIE -fstack-protector-strong -fno-strict-aliasing -fno-common)
+target_link_options(gantry_flags INTERFACE -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack)
 if(GANTRY_WERROR)
   target_compile_options(gantry_flags INTERFACE -Werror)
 endif()

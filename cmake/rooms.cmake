@@ -126,6 +126,7 @@ function(gantry_test name)
   target_compile_definitions(test-${name} PRIVATE CHECK_SUITE="${name}" TEST_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}"
     TEST_ROOT="${CMAKE_SOURCE_DIR}")
   target_link_libraries(test-${name} PRIVATE gantry_flags gantry_check)
+  target_link_options(test-${name} PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc)
   gantry_use_rooms(test-${name} "${T_USES}" "${T_INTERNAL}")
   foreach(lib IN LISTS T_LIBS)
     gantry_package(${lib} package)

@@ -91,6 +91,40 @@ void check_skip(const char *file, int line, const char *why) {
     fprintf(stderr, "%s:%d: skipped: %s\n", file, line, why);
 }
 
+/* ---- failing allocations: the linker sends our calls here (--wrap) ------------------------------------------------------- */
+
+static _Thread_local unsigned fail_at, failed_allocs;
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *p, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+
+void check_fail_alloc(unsigned nth) {
+    fail_at = nth;
+    failed_allocs = 0;
+}
+
+unsigned check_failed_allocs(void) { return failed_allocs; }
+
+static bool must_fail(void) {
+    if (fail_at == 0) return false;
+    if (fail_at > 1) {
+        fail_at--;
+        return false;
+    }
+    failed_allocs++;
+    return true;
+}
+
+void *__wrap_malloc(size_t size) { return must_fail() ? NULL : __real_malloc(size); }
+void *__wrap_calloc(size_t count, size_t size) { return must_fail() ? NULL : __real_calloc(count, size); }
+void *__wrap_realloc(void *p, size_t size) { return must_fail() ? NULL : __real_realloc(p, size); }
+
+/* ---- temporary folders ------------------------------------------------------------------------------------------------- */
+
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw) {
     (void)st;
     (void)type;
@@ -114,12 +148,15 @@ static void remove_temp_dirs(void) {
     while (temp_count) nftw(temp_dirs[--temp_count], remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+/* ---- the runner --------------------------------------------------------------------------------------------------------- */
+
 typedef enum { PASSED, FAILED, SKIPPED } outcome;
 
 static outcome run_here(const check_test *t) {
     failures = 0;
     skipped = false;
     t->run();
+    check_fail_alloc(0);
     return failures ? FAILED : skipped ? SKIPPED : PASSED;
 }
 

@@ -30,6 +30,10 @@ bool check_mem(const void *a, size_t na, const void *b, size_t nb, const char *f
 void check_skip(const char *file, int line, const char *why);
 /* A fresh folder under $TMPDIR or /tmp, removed with all in it when the suite ends. Returns buf. */
 char *check_temp_dir(char *buf, size_t size);
+/* The nth allocation from now on (1: the next) that this thread makes fails, and every one after it; 0: none does. Only
+ * calls of malloc, calloc and realloc in our own code count. check_failed_allocs tells how many failed since. */
+void check_fail_alloc(unsigned nth);
+unsigned check_failed_allocs(void);
 
 #ifndef CHECK_SUITE
 #define CHECK_SUITE "suite"
