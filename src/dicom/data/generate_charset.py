@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+"""Makes the C tables of the character sets from the lists in charset/.
+
+    generate_charset.py OUTDIR    writes charset_table.inc (at build time, into the build folder)
+
+Decoding tables are plain arrays of code points by place, 0 where nothing is. Encoding tables are two parallel arrays,
+sorted code points and their bytes, for binary search. Only the standard library of Python 3. See charset_tables.c.
+"""
+import os
+import sys
+
+HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "charset")
+
+
+def rows(name):
+    with open(os.path.join(HERE, name), encoding="ascii") as f:
+        for line in f:
+            if not line.startswith("#") and line.strip():
+                yield line.split()
+
+
+def write_array(f, kind, name, values, form="0x%04X", per_line=16):
+    f.write("static const %s %s[%d] = {\n" % (kind, name, len(values)))
+    for i in range(0, len(values), per_line):
+        f.write("    " + ", ".join(form % v for v in values[i:i + per_line]) + ",\n")
+    f.write("};\n\n")
+
+
+def write_pairs(f, name, pairs):
+    """Sorted for searching; of two places with one code point the first place wins."""
+    first = {}
+    for code_point, code in pairs:
+        if code_point not in first or code < first[code_point]:
+            first[code_point] = code
+    keys = sorted(first)
+    write_array(f, "uint16_t", name + "_from", keys)
+    write_array(f, "uint16_t", name + "_to", [first[k] for k in keys])
+
+
+def grid(name, first_lead, leads, trails):
+    """A table of leads x trails from the rows of a file."""
+    table = [0] * (leads * trails)
+    for row in rows(name):
+        lead = int(row[0], 16) - first_lead
+        if len(row) != trails + 1:
+            sys.exit("%s: row %s has %d places" % (name, row[0], len(row) - 1))
+        table[lead * trails:(lead + 1) * trails] = [int(v, 16) for v in row[1:]]
+    return table
+
+
+def main(argv):
+    if len(argv) != 2:
+        sys.exit(__doc__)
+    os.makedirs(argv[1], exist_ok=True)
+    with open(os.path.join(argv[1], "charset_table.inc"), "w", encoding="ascii") as f:
+        f.write("/* Made by generate_charset.py from the lists in data/charset. Included by charset_tables.c only. */\n")
+        for row in rows("single.txt"):
+            write_array(f, "uint16_t", "single_" + row[0].lower(), [int(v, 16) for v in row[1:]])
+        for name in ("jisx0208", "jisx0212", "ksx1001", "gb2312"):
+            table = grid(name + ".txt", 0x21, 94, 94)
+            write_array(f, "uint16_t", name, table)
+            write_pairs(f, name, [(v, (i // 94 + 0x21) << 8 | (i % 94 + 0x21)) for i, v in enumerate(table) if v])
+        table = grid("gb18030.txt", 0x81, 126, 190)
+        write_array(f, "uint16_t", "gb18030", table)
+        trail = [t for t in range(0x40, 0xFF) if t != 0x7F]
+        write_pairs(f, "gb18030", [(v, (i // 190 + 0x81) << 8 | trail[i % 190]) for i, v in enumerate(table) if v])
+        runs = [(int(a), int(b, 16), int(c)) for a, b, c in rows("gb18030_ranges.txt")]
+        write_array(f, "uint16_t", "gb18030_run_number", [r[0] for r in runs], "%d")
+        write_array(f, "uint16_t", "gb18030_run_first", [r[1] for r in runs])
+        write_array(f, "uint16_t", "gb18030_run_length", [r[2] for r in runs], "%d")
+
+
+if __name__ == "__main__":
+    main(sys.argv)
