@@ -76,9 +76,13 @@ static int negotiate(dimse_association *a, gn_error *e) {
     int rc = send_request(a, e);
     a->state = STA5;
     if (rc) return rc;
-    rc = dimse_association_read_pdu(a, DIMSE_MAX_REQUEST_PDU, dimse_deadline(a->timeouts.dimse_ms), &type, &body, &n, e);
+    gn_error reading = GN_ERROR_INIT;
+    rc = dimse_association_read_pdu(a, DIMSE_MAX_REQUEST_PDU, dimse_deadline(a->timeouts.dimse_ms), &type, &body, &n, &reading);
     if (rc == GN_E_CLOSED) return gn_fail(e, rc, "the peer closed the connection instead of answering the association request");
-    if (rc) return rc;
+    if (rc) {
+        if (e && !e->code) *e = reading;
+        return rc;
+    }
     dimse_transition t = dimse_fsm(a->state, dimse_fsm_pdu_event(type));
     if (t.action == AE_3) {
         rc = accept_answer(a, body, n, e);

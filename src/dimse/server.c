@@ -138,9 +138,10 @@ static bool settle(dimse_server *s, dimse_association *a, const uint8_t *body, s
     if (!accepted) {
         uint8_t pdu[10];
         dimse_reject_encode(reject, pdu);
-        (void)dimse_association_write(a, pdu, sizeof pdu, NULL);
         gn_fail(&e, GN_E_REJECTED, "%s", dimse_reject_text(reject));
         observe(s, "rejected", &a->negotiation, a->peer_address, &e);
+        (void)dimse_association_write(a, pdu, sizeof pdu, NULL);
+        a->state = STA13;
         return false;
     }
     if (answer_accept(a, &e)) {
@@ -289,14 +290,19 @@ static void admit(dimse_server *s, guest *g) {
     refuse(s, g, DIMSE_REJECT_CONGESTION);
 }
 
-static void header_complete(dimse_server *s, guest *g) {
+/* true: the rest of the request is awaited. Otherwise the guest is leaving or gone. */
+static bool header_complete(dimse_server *s, guest *g) {
     uint32_t n = gn_load_be32(g->head + 2);
     if (g->head[0] == 0x16) lobby_violation(s, g, ABORT_UNRECOGNIZED_PDU, "the peer speaks TLS, this port does not");
     else if (g->head[0] == PDU_ABORT) lobby_close(s, g, NULL, NULL);
     else if (g->head[0] > PDU_ABORT || g->head[0] == 0) lobby_violation(s, g, ABORT_UNRECOGNIZED_PDU, "the peer does not speak DICOM");
     else if (g->head[0] != PDU_ASSOCIATE_RQ) lobby_violation(s, g, ABORT_UNEXPECTED_PDU, "the first PDU is not an association request");
     else if (n < 68 || n > DIMSE_MAX_REQUEST_PDU) lobby_violation(s, g, ABORT_INVALID_PARAMETER, "an association request of impossible length");
-    else g->need = PDU_HEADER + n;
+    else {
+        g->need = PDU_HEADER + n;
+        return true;
+    }
+    return false;
 }
 
 /* Memory grows with the bytes that arrived, not with the length that was promised. */
@@ -331,10 +337,7 @@ static void lobby_read(dimse_server *s, guest *g) {
         if (got < 0) { lobby_close(s, g, NULL, NULL); return; }
         if (got == 0) return;
         g->have += (size_t)got;
-        if (g->have == PDU_HEADER && !g->need) {
-            header_complete(s, g);
-            if (!g->need) return; /* gone or leaving: epoll tells more */
-        }
+        if (g->have == PDU_HEADER && !g->need && !header_complete(s, g)) return;
         if (g->need && g->have == g->need) { admit(s, g); return; }
     }
 }
