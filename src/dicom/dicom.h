@@ -215,9 +215,10 @@ const char *dicom_pn_group(const char *utf8, size_t n, unsigned g, size_t *group
 
 typedef struct dicom_read_options {
     uint32_t max_value;    /* keep values up to this many bytes; longer ones become BULK (0: 64 KiB) */
-    uint64_t max_inflated; /* limit of a deflated data set (0: 4 GiB) and of its ratio: 1:1200 (T6) */
+    uint64_t max_inflated; /* limit of a deflated data set (0: 4 GiB); beyond 256 MiB also of its ratio, 1:500 (T6; deflate cannot exceed 1:1032) */
     bool stop_at_pixel_data; /* do not look at what follows; pixel data is still reported as a BULK element when its header is there */
     bool keep_everything;  /* max_value is ignored: every value stays available (for small, trusted or in-memory data) */
+    bool accept_truncated; /* input that ends too early gives what was there, its last value cut off (for tools and viewers; not for storing) */
 } dicom_read_options;
 
 /* A data set in memory, encoded as `ts`. Values point into `bytes`, which must outlive it (deflated: into the arena).
@@ -268,15 +269,20 @@ typedef struct dicom_pixel_description {
 } dicom_pixel_description;
 /* Fills what the data set says, as far as it is there and of the right VR; never fails. */
 void dicom_pixel_describe(const dicom_dataset *ds, const dicom_transfer_syntax *ts, dicom_pixel_description *out);
-/* Frames table in the arena of ds. GN_E_TRUNCATED: pixel data is shorter than described. `read_table` gives the bytes of a Basic Offset
- * Table or Extended Offset Table (they may be bulk): pread-like, may be NULL when they are in memory. */
+/* Frames table in the arena of ds. `read_at` gives bytes of the stream that are not in memory (offset tables, and the first
+ * bytes of fragments, to find frames without a table): pread-like, 0 or a code; NULL when all is in memory or to do without.
+ * GN_E_TRUNCATED: less pixel data than described; the whole frames that are there are given all the same. GN_E_UNSUPPORTED:
+ * the frames can only be told apart by bytes that read_at would have to give. One fragment that no table divides into the
+ * frames described (video) is one entry. Encapsulated: `length` is the sum over the frame's fragments (or as the Extended
+ * Offset Table Lengths say), `offset` that of the first one. */
 int dicom_pixel_frames(const dicom_dataset *ds, const dicom_pixel_description *d, int (*read_at)(void *ctx, uint64_t offset, void *buf, size_t n), void *ctx,
                        dicom_frame **frames, size_t *count, gn_error *e);
 
 /* ---- writing ----------------------------------------------------------------------------------------------------------- */
 
 typedef struct dicom_write_options {
-    /* How to fetch the value of a BULK element; NULL: such elements are an error. Appends `length` bytes from `offset`. */
+    /* How to fetch the value of a BULK element; NULL: such elements are an error. Appends `length` bytes from `offset`; for
+     * encapsulated pixel data it is called for each fragment, with an element that has the fragment's offset and length. */
     int (*bulk)(void *ctx, const dicom_element *el, gn_buf *out, gn_error *e);
     void *ctx;
     bool without_group_lengths; /* drop (gggg,0000) instead of writing them as read */
