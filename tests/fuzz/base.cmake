@@ -1,0 +1,1 @@
+gantry_fuzz(text SOURCE fuzz_text.c USES base)
