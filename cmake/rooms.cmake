@@ -166,6 +166,7 @@ function(gantry_fuzz name)
   endif()
   set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
   target_link_libraries(${target} PRIVATE gantry_flags)
-  target_compile_options(${target} PRIVATE -Wno-missing-prototypes) # LLVMFuzzerTestOneInput has no header
+  # LLVMFuzzerTestOneInput has no header.
+  set_source_files_properties(${F_SOURCE} PROPERTIES COMPILE_OPTIONS -Wno-missing-prototypes)
   gantry_use_rooms(${target} "${F_USES}" "${F_INTERNAL}")
 endfunction()
