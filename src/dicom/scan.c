@@ -217,8 +217,10 @@ static void close_sequence(scan *s, scan_level *l) {
     s->state = SCAN_ELEMENT;
 }
 
-static int open_item(scan *s, scan_level *l, uint32_t length, uint64_t room, gn_error *e) {
-    if (length != DICOM_UNDEFINED_LENGTH && length > room - 8) return gn_fail(e, GN_E_INVALID, "an item of %" PRIu32 " bytes is longer than what is around it", length);
+/* An item may be longer than a sequence of defined length says, as in directories whose writers did not mend the length; but
+ * not longer than the item that the sequence is in. */
+static int open_item(scan *s, scan_level *l, uint32_t length, gn_error *e) {
+    if (length != DICOM_UNDEFINED_LENGTH && length > l->limit - s->offset - 8) return gn_fail(e, GN_E_INVALID, "an item of %" PRIu32 " bytes is longer than what is around it", length);
     int rc = keep(s, 8, e);
     if (rc) return rc;
     dicom_item *item = dicom_item_append(&s->element[l->seq_place], l->ds);
@@ -229,7 +231,7 @@ static int open_item(scan *s, scan_level *l, uint32_t length, uint64_t room, gn_
     l->seq_items++;
     l->seq_maybe_over = false;
     s->depth++;
-    s->level[s->depth] = (scan_level){ .ds = item->dataset, .limit = item->undefined ? l->seq_limit : s->offset + 8 + length, .base = s->count,
+    s->level[s->depth] = (scan_level){ .ds = item->dataset, .limit = item->undefined ? l->limit : s->offset + 8 + length, .base = s->count,
         .undefined = item->undefined, .implicit = l->seq_implicit, .implicit_flag = l->seq_implicit ? l->implicit_flag : 0, .is_signed = l->is_signed };
     s->state = SCAN_ELEMENT;
     s->tag = 0;
@@ -367,7 +369,7 @@ static int step_element(scan *s, const uint8_t *p, size_t n, size_t *took, gn_er
 
 static int step_item(scan *s, const uint8_t *p, size_t n, size_t *took, gn_error *e) {
     scan_level *l = &s->level[s->depth];
-    uint64_t room = l->seq_limit - s->offset;
+    uint64_t room = s->offset < l->seq_limit ? l->seq_limit - s->offset : 0;
     if (room == 0 && (!l->seq_undefined || l->seq_maybe_over)) {
         close_sequence(s, l);
         return 0;
@@ -378,7 +380,7 @@ static int step_item(scan *s, const uint8_t *p, size_t n, size_t *took, gn_error
     dicom_tag tag = be ? DICOM_TAG(gn_load_be16(p), gn_load_be16(p + 2)) : DICOM_TAG(gn_load_le16(p), gn_load_le16(p + 2));
     if (tag == TAG_ITEM) {
         *took = 8;
-        return open_item(s, l, be ? gn_load_be32(p + 4) : gn_load_le32(p + 4), room, e);
+        return open_item(s, l, be ? gn_load_be32(p + 4) : gn_load_le32(p + 4), e);
     }
     if (l->seq_maybe_over && tag != TAG_SEQUENCE_END) {
         close_sequence(s, l);
