@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Makes the C tables of the character sets from the lists in charset/.
+"""Makes the C tables of the character sets from the lists in charset/, and of case folding from fold.tsv.
 
-    generate_charset.py OUTDIR    writes charset_table.inc (at build time, into the build folder)
+    generate_charset.py OUTDIR    writes charset_table.inc and fold_table.inc (at build time, into the build folder)
 
 Decoding tables are plain arrays of code points by place, 0 where nothing is. Encoding tables are two parallel arrays,
 sorted code points and their bytes, for binary search. Only the standard library of Python 3. See charset_tables.c.
@@ -48,10 +48,32 @@ def grid(name, first_lead, leads, trails):
     return table
 
 
+FOLD_RANGES = ((0x00C0, 0x0530), (0x1E00, 0x2000))
+
+
+def write_fold(path):
+    """Arrays over the ranges, one behind the other: the small letter, and up to two letters without diacritics."""
+    small, plain = {}, {}
+    with open(os.path.join(HERE, os.pardir, "fold.tsv"), encoding="utf-8") as f:
+        for line in f:
+            if not line.startswith("#"):
+                code_point, lower, base = line.rstrip("\n").split("\t")
+                small[int(code_point, 16)] = int(lower, 16)
+                plain[int(code_point, 16)] = ord(base[0]) | (ord(base[1]) << 16 if len(base) > 1 else 0)
+    places = [c for first, behind in FOLD_RANGES for c in range(first, behind)]
+    with open(path, "w", encoding="ascii") as f:
+        f.write("/* Made by generate_charset.py from fold.tsv. Included by fold.c only. */\n")
+        for i, (first, behind) in enumerate(FOLD_RANGES):
+            f.write("#define FOLD_FIRST_%d 0x%04Xu\n#define FOLD_BEHIND_%d 0x%04Xu\n" % (i, first, i, behind))
+        write_array(f, "uint16_t", "fold_small", [small.get(c, c) for c in places])
+        write_array(f, "uint32_t", "fold_plain", [plain.get(c, c) for c in places], "0x%08X", 10)
+
+
 def main(argv):
     if len(argv) != 2:
         sys.exit(__doc__)
     os.makedirs(argv[1], exist_ok=True)
+    write_fold(os.path.join(argv[1], "fold_table.inc"))
     with open(os.path.join(argv[1], "charset_table.inc"), "w", encoding="ascii") as f:
         f.write("/* Made by generate_charset.py from the lists in data/charset. Included by charset_tables.c only. */\n")
         for row in rows("single.txt"):
