@@ -131,8 +131,7 @@ void gn_json_double(gn_json *j, double v) {
     char text[40];
     for (int digits = 15; digits <= 17; digits++) {
         (void)snprintf(text, sizeof text, "%.*g", digits, v);
-        double back = strtod(text, NULL);
-        if (memcmp(&back, &v, sizeof v) == 0) break;
+        if (strtod(text, NULL) == v) break;
     }
     char *comma = strchr(text, ','); /* a program that set a locale */
     if (comma) *comma = '.';
