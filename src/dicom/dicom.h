@@ -132,6 +132,7 @@ typedef struct dicom_item {
     struct dicom_item *next;
     struct dicom_item *last; /* set in the first item of a list only: the last one */
     bool undefined; /* item length was undefined */
+    uint32_t length; /* as read; DICOM_UNDEFINED_LENGTH, or 0 when made in memory */
     uint64_t offset; /* of the item tag in the stream */
 } dicom_item;
 
@@ -167,7 +168,7 @@ int dicom_dataset_remove(dicom_dataset *ds, dicom_tag tag); /* 0, or GN_E_NOT_FO
 
 /* ---- values ------------------------------------------------------------------------------------------------------------ */
 
-/* Raw text of a value, without trailing padding and, for all but LT/ST/UT, leading spaces. Not NUL-terminated: *n bytes.
+/* Raw text of a value, without trailing padding and, for all but LT/ST/UT/UC, leading spaces. Not NUL-terminated: *n bytes.
  * NULL (and *n = 0): absent, empty or bulk. */
 const char *dicom_element_text(const dicom_element *el, size_t *n);
 /* The same, copied NUL-terminated into the arena of ds; "" when absent. For ASCII-only VRs (UI, CS, DA, …). */
@@ -296,20 +297,26 @@ int dicom_file_header_write(const char *sop_class, const char *sop_instance, con
 /* ---- JSON model (PS3.18 Annex F) --------------------------------------------------------------------------------------- */
 
 typedef struct dicom_json_options {
-    /* Called for BULK elements and for values over max_inline: write the URI into out and return true; false: leave out the value. */
+    /* Called for BULK elements and for values over max_inline: write the URI into out and return true; false: leave out the value.
+     * `path` names the element within the instance, items counted from 0: "7FE00010", "54000100/0/54001010". */
     bool (*bulk_uri)(void *ctx, const dicom_element *el, const char *path, gn_buf *out);
     void *ctx;
     uint32_t max_inline;   /* binary values up to this many bytes become InlineBinary (0: all that are in memory) */
     bool with_group_lengths;
 } dicom_json_options;
-int dicom_json_write(const dicom_dataset *ds, const dicom_json_options *options, gn_json *out, gn_error *e); /* one object */
-/* One object, or the first of an array. Text becomes UTF-8 values with (0008,0005) ISO_IR 192. BulkDataURI is never fetched:
- * the element is BULK and *bulk_uris (may be NULL) lists them. Errors name the JSON path. */
+/* One object. Attributes come in the order of their tags, each once, whatever the data set is like. Text is UTF-8, and a Specific
+ * Character Set that is there says so (ISO_IR 192). NaN and infinities are the strings "NaN", "Infinity", "-Infinity"; IS and DS
+ * that are no JSON numbers, and SV and UV beyond 2^53, are strings. */
+int dicom_json_write(const dicom_dataset *ds, const dicom_json_options *options, gn_json *out, gn_error *e);
+/* One object, or the first of an array. Text becomes UTF-8 values, with (0008,0005) ISO_IR 192 when any is not ASCII.
+ * BulkDataURI is never fetched: the element is BULK, length 0, and its value points to the URI, a C string in the arena (the one
+ * case of a BULK element with a value). At most 64 MiB of text. Errors name the JSON path: "00081115.Value[0].00081150". */
 int dicom_json_read(gn_arena *arena, const char *text, size_t n, dicom_dataset **out, gn_error *e);
 
 /* ---- printing ---------------------------------------------------------------------------------------------------------- */
 
-/* As `dcmdump` users expect: "(0010,0010) PN [Doe^John]   #   8, 1 PatientName", sequences indented, bulk elided. UTF-8 out. */
+/* As `dcmdump` users expect: "(0010,0010) PN [Doe^John]   #   8, 1 PatientName", sequences indented, bulk elided. UTF-8 out, one
+ * line a call, without its end; control characters are shown as '.'. Values are cut to max_width characters (0: 66). */
 int dicom_dump(const dicom_file *f, unsigned max_width, void (*print)(void *ctx, const char *line), void *ctx, gn_error *e);
 /* "(0010,0010)" into buf of at least 12 bytes. */
 char *dicom_tag_text(dicom_tag tag, char *buf);

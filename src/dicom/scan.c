@@ -226,6 +226,7 @@ static int open_item(scan *s, scan_level *l, uint32_t length, gn_error *e) {
     dicom_item *item = dicom_item_append(&s->element[l->seq_place], l->ds);
     if (!item) return no_memory(e);
     item->undefined = length == DICOM_UNDEFINED_LENGTH;
+    item->length = length;
     item->offset = s->offset;
     item->dataset->big_endian = l->seq_big_endian;
     l->seq_items++;

@@ -8,7 +8,7 @@
 
 /* ---- text -------------------------------------------------------------------------------------------------------------- */
 
-static bool keeps_leading_spaces(dicom_vr vr) { return vr == DICOM_VR_LT || vr == DICOM_VR_ST || vr == DICOM_VR_UT; }
+static bool keeps_leading_spaces(dicom_vr vr) { return vr == DICOM_VR_LT || vr == DICOM_VR_ST || vr == DICOM_VR_UT || vr == DICOM_VR_UC; }
 
 static const char *trim(dicom_vr vr, const char *p, size_t *n) {
     size_t length = *n;
