@@ -1,7 +1,7 @@
 /* match_fuzzy: does a person name sound like the one that is looked for?
  *
  * Both are cut into words at everything that is not a letter or digit. Every word of the key must be the beginning of a word
- * of the name, or sound like one: "mueller tom" finds Müller^Thomas, "maier" finds Meyer. Accents and case mean nothing.
+ * of the name, or sound like one: "mueller tho" finds Müller^Thomas, "maier" finds Meyer. Accents and case mean nothing.
  *
  * The sound is a code of our own for Latin letters, coarser than spelling and finer than Soundex: vowels and h only count at
  * the start, where all vowels are one and y is j; consonants that languages of Europe interchange share a letter:
