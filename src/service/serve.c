@@ -1,0 +1,282 @@
+/* serve: the life of the service: read the configuration, open the archive, listen, wait for signals, stop.
+ *
+ * SIGTERM and SIGINT stop: nothing new is taken, what is in flight may finish; a second one ends at once, which is safe at any
+ * moment because what was acknowledged is on disk. SIGHUP reads the peers again. All signals are waited for in the main thread;
+ * the threads of the rooms have them blocked. */
+#include "cli.h"
+#include "notify.h"
+#include "wiring.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#define STOP_GRACE_MS 20000u /* for messages in flight */
+#define HEALTH_EVERY_MS 5000u
+#define MOST_FILES 65536u
+
+typedef struct service {
+    int argc;
+    char **argv;
+    config *config;
+    archive *archive;
+    gateway *gateway;
+    bool suspect; /* the archive could not take objects when last looked at */
+} service;
+
+/* ---- command line ---------------------------------------------------------------------------------------------------------- */
+
+static void print_help(void) {
+    command_usage(stdout, "serve");
+    puts("\nEverything has a default; a flag wins over an environment variable, that over the file. "
+         "docs/configuration.md tells\n"
+         "more about each key.\n\n"
+         "  --config FILE                 JSON with comments; keys as in Orthanc [$GANTRY_CONFIG]");
+    config_print_options(stdout, false);
+    puts("\nAccepted, for parts that do not exist yet:\n");
+    config_print_options(stdout, true);
+}
+
+/* "--name=VALUE", "--name VALUE"; true/false keys take a value only behind "=". Returns the index after it, or -1. */
+static int read_flag(config *c, int argc, char **argv, int i, gn_error *e) {
+    const char *arg = argv[i], *equals = strchr(arg, '=');
+    char flag[64];
+    bool negated = false;
+    if (strncmp(arg, "--", 2) != 0 || !arg[2])
+        return gn_fail(e, GN_E_CONFIG, "\"%.60s\" is not expected here; flags begin with --", arg), -1;
+    snprintf(flag, sizeof flag, "%.*s", (int)(equals ? (size_t)(equals - arg - 2) < 63 ? equals - arg - 2 : 63 : 63),
+             arg + 2);
+    config_id id = config_by_flag(flag, &negated);
+    if (id == CONFIG_COUNT) {
+        cli_option all[CONFIG_COUNT];
+        for (int k = 0; k < CONFIG_COUNT; k++) all[k] = (cli_option){ 0, config_keys[k].flag, NULL, "" };
+        cli names;
+        cli_init(&names, "serve", argc - i + 1, argv + i - 1, all, CONFIG_COUNT);
+        (void)cli_next(&names); /* says which flag is near */
+        return -2;
+    }
+    config_type t = config_keys[id].type;
+    bool is_bool = t == CONFIG_BOOL || t == CONFIG_TRISTATE;
+    const char *value = equals ? equals + 1 : is_bool ? "true" : i + 1 < argc ? argv[++i] : NULL;
+    if (!value) return gn_fail(e, GN_E_CONFIG, "--%s needs a value: --%s %s", flag, flag, config_keys[id].choices), -1;
+    if (negated && equals) return gn_fail(e, GN_E_CONFIG, "--%s takes no value", flag), -1;
+    if (config_set(c, id, negated ? "false" : value, CONFIG_FROM_FLAG, e)) {
+        gn_error_at(e, "--%s", flag);
+        return -1;
+    }
+    return i + 1;
+}
+
+static const char *config_argument(int argc, char **argv) {
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--config") == 0 && i + 1 < argc) return argv[i + 1];
+        if (strncmp(argv[i], "--config=", 9) == 0) return argv[i] + 9;
+    }
+    return NULL;
+}
+
+config *serve_config(int argc, char **argv) {
+    gn_error e = GN_ERROR_INIT;
+    config *c = cli_config("serve", config_argument(argc, argv));
+    for (int i = 1; c && i < argc;) {
+        int skip = strcmp(argv[i], "--config") == 0 ? 2 : strncmp(argv[i], "--config=", 9) == 0 ? 1 : 0;
+        int next = skip ? i + skip : read_flag(c, argc, argv, i, &e);
+        if (next < 0) {
+            if (next == -1) cli_error("serve", &e);
+            config_free(&c);
+        }
+        i = next;
+    }
+    if (c && config_finish(c, &e)) {
+        cli_error("serve", &e);
+        config_free(&c);
+    }
+    return c;
+}
+
+/* ---- surroundings ------------------------------------------------------------------------------------------------------------- */
+
+static void setup_process(void) {
+    struct rlimit files;
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)mallopt(M_ARENA_MAX, 2); /* one arena a thread would keep what each once needed */
+    (void)mallopt(M_TRIM_THRESHOLD, 2 * 1024 * 1024);
+    (void)mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < MOST_FILES) {
+        files.rlim_cur = files.rlim_max < MOST_FILES ? files.rlim_max : MOST_FILES;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+static void block_signals(sigset_t *set) {
+    (void)sigemptyset(set);
+    (void)sigaddset(set, SIGTERM);
+    (void)sigaddset(set, SIGINT);
+    (void)sigaddset(set, SIGHUP);
+    (void)pthread_sigmask(SIG_BLOCK, set, NULL);
+}
+
+static void setup_log(const config *c) {
+    const char *format = config_text(c, CONFIG_LogFormat);
+    gn_level level = GN_LOG_INFO;
+    (void)gn_log_level_parse(config_text(c, CONFIG_LogLevel), &level);
+    gn_log_setup(level, strcmp(format, "json") == 0 || (strcmp(format, "auto") == 0 && !isatty(STDERR_FILENO)));
+}
+
+static void log_notes(const config *c) {
+    size_t count;
+    const config_note *n = config_notes(c, &count);
+    for (size_t i = 0; i < count; i++) {
+        const char *at = n[i].line ? gn_fmt("%.200s:%u", config_file(c), n[i].line) : "";
+        if (*at) gn_log(n[i].level, "config.note", "key", n[i].key, "note", n[i].text, "at", at, NULL);
+        else gn_log(n[i].level, "config.note", "key", n[i].key, "note", n[i].text, NULL);
+    }
+}
+
+static void log_error(const char *event, const gn_error *e) {
+    char text[400];
+    gn_log(GN_LOG_ERROR, event, "code", gn_code_name(e->code), "why", gn_error_text(e, text, sizeof text), NULL);
+}
+
+/* ---- start --------------------------------------------------------------------------------------------------------------------- */
+
+/* What to do about an archive that does not open. */
+static void explain_archive(const config *c, const gn_error *e) {
+    const char *dir = config_text(c, CONFIG_StorageDirectory);
+    log_error("archive.failed", e);
+    if (e->code == GN_E_BUSY)
+        cli_complain("serve", "%s is in use by another gantry; stop that one, or choose another folder: --data DIR",
+                     dir);
+    else if (e->code == GN_E_REFUSED)
+        cli_complain("serve", "%s is not a Gantry archive of this version; choose an empty or new folder: --data DIR",
+                     dir);
+    else cli_complain("serve", "cannot open the archive in %s: %s", dir, e->message);
+}
+
+static int start(service *s) {
+    gn_error e = GN_ERROR_INIT;
+    archive_config ac;
+    wired_gateway w;
+    wire_archive(s->config, &ac);
+    s->archive = archive_open(&ac, &e);
+    if (!s->archive) {
+        explain_archive(s->config, &e);
+        return e.code == GN_E_BUSY ? CLI_BUSY : CLI_FAILED;
+    }
+    int rc = wire_gateway(s->config, &w, &e);
+    if (!rc) {
+        s->gateway = gateway_start(&w.config, s->archive, &e);
+        wire_gateway_done(&w);
+    }
+    if (s->gateway) return CLI_OK;
+    log_error("dicom.failed", &e);
+    cli_complain("serve", "cannot serve DICOM on %s port %lld: %s", config_dicom_address(s->config),
+                 (long long)config_int(s->config, CONFIG_DicomPort), e.message);
+    return rc ? CLI_USAGE : CLI_FAILED;
+}
+
+static void announce(const service *s) {
+    const char *address = config_dicom_address(s->config), *aet = config_text(s->config, CONFIG_DicomAet),
+               *dir = config_text(s->config, CONFIG_StorageDirectory);
+    unsigned port = gateway_port(s->gateway);
+    const char *host = config_address_is_loopback(address) ? address : "127.0.0.1";
+    gn_log(GN_LOG_INFO, "service.ready", "name", config_text(s->config, CONFIG_Name), "version", GANTRY_VERSION,
+           "dicom", gn_fmt("%.200s:%u", address, port), "aet", aet, "data", dir, "try",
+           gn_fmt("storescu %s %u file.dcm", host, port), NULL);
+    if (isatty(STDOUT_FILENO)) {
+        printf("\n  DICOM on %s port %u as %s, images in %s\n  try:   storescu %s %u file.dcm\n  stop:  Ctrl-C\n\n",
+               address, port, aet, dir, host, port);
+        (void)fflush(stdout);
+    }
+    (void)notify_send(gn_fmt("READY=1\nSTATUS=DICOM on %.100s port %u as %s", address, port, aet));
+}
+
+/* ---- while it runs ---------------------------------------------------------------------------------------------------------------- */
+
+static void reload_peers(service *s) {
+    gn_error e = GN_ERROR_INIT;
+    wired_gateway w;
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    (void)notify_send(gn_fmt("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000));
+    config *fresh = serve_config(s->argc, s->argv);
+    if (!fresh) {
+        gn_log(GN_LOG_ERROR, "peers.reload_failed", "why", "the configuration is wrong, see above; the old list stays",
+               NULL);
+    } else if (wire_gateway(fresh, &w, &e) ||
+               gateway_reload_peers(s->gateway, w.config.peers, w.config.peer_count, &e)) {
+        log_error("peers.reload_failed", &e);
+        wire_gateway_done(&w);
+    } else {
+        wire_gateway_done(&w);
+    }
+    config_free(&fresh);
+    (void)notify_send("READY=1");
+}
+
+/* Says once when the archive cannot take objects, and once when it can again (T31, T32). */
+static void watch_archive(service *s) {
+    gn_error e = GN_ERROR_INIT;
+    if (config_bool(s->config, CONFIG_ReadOnly)) return;
+    bool bad = archive_writable(s->archive, &e) != 0;
+    if (bad && !s->suspect) {
+        log_error("archive.not_writable", &e);
+        (void)notify_send(gn_fmt("STATUS=cannot take objects: %.150s", e.message));
+    } else if (!bad && s->suspect) {
+        gn_log(GN_LOG_INFO, "archive.writable", NULL);
+        (void)notify_send("STATUS=taking objects again");
+    }
+    s->suspect = bad;
+}
+
+static void wait_for_end(service *s, const sigset_t *signals) {
+    uint32_t watchdog = notify_watchdog_ms(),
+             every = watchdog && watchdog < HEALTH_EVERY_MS ? watchdog : HEALTH_EVERY_MS;
+    struct timespec pause = { .tv_sec = every / 1000, .tv_nsec = (long)(every % 1000) * 1000000 };
+    for (;;) {
+        int got = sigtimedwait(signals, NULL, &pause);
+        if (got == SIGHUP) reload_peers(s);
+        else if (got > 0)
+            return gn_log(GN_LOG_INFO, "service.stopping", "signal", got == SIGINT ? "SIGINT" : "SIGTERM", NULL);
+        else if (errno != EINTR) watch_archive(s);
+        if (watchdog) (void)notify_send("WATCHDOG=1");
+    }
+}
+
+static void stop(service *s, sigset_t *signals) {
+    (void)notify_send("STOPPING=1");
+    (void)sigdelset(signals, SIGHUP);
+    (void)signal(SIGTERM, SIG_DFL); /* a second signal ends at once */
+    (void)signal(SIGINT, SIG_DFL);
+    (void)pthread_sigmask(SIG_UNBLOCK, signals, NULL);
+    gateway_stop(&s->gateway, STOP_GRACE_MS);
+    archive_close(&s->archive);
+    gn_log(GN_LOG_INFO, "service.stopped", NULL);
+}
+
+int cmd_serve(int argc, char **argv) {
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) return print_help(), CLI_OK;
+    sigset_t signals;
+    service s = { .argc = argc, .argv = argv };
+    setup_process();
+    block_signals(&signals);
+    s.config = serve_config(argc, argv);
+    if (!s.config) return CLI_USAGE;
+    setup_log(s.config);
+    log_notes(s.config);
+    int rc = start(&s);
+    if (rc == CLI_OK) {
+        announce(&s);
+        wait_for_end(&s, &signals);
+        stop(&s, &signals);
+    }
+    gateway_stop(&s.gateway, 0);
+    archive_close(&s.archive);
+    config_free(&s.config);
+    return rc;
+}
