@@ -4,6 +4,8 @@
  * characters are shown as '.' (T23). Values that were left in the stream are named, not fetched. */
 #include "dicom/dicom.h"
 
+#include <stdlib.h>
+
 #define VALUE_COLUMN 40 /* width of the value before the comment */
 #define DEFAULT_WIDTH 66
 
@@ -101,21 +103,35 @@ static void format_text(dumper *d, const dicom_dataset *ds, const dicom_element 
         }
     }
     dicom_charset cs = dicom_charset_of(ds);
+    if (!text) {
+        gn_buf_puts(&d->value, "(no value available)");
+        return;
+    }
     gn_buf_putc(&d->value, '[');
     /* More bytes than this cannot be shown, whatever the character set. */
     size_t enough = (size_t)d->max_width * 16 + 64;
-    if (text) dicom_text_decode(&cs, el->vr, text, n < enough ? n : enough, &d->value, NULL);
+    dicom_text_decode(&cs, el->vr, text, n < enough ? n : enough, &d->value, NULL);
     gn_buf_putc(&d->value, ']');
+}
+
+/* Shortest text that reads back equal. */
+static void format_double(dumper *d, double f, int digits, int most) {
+    char text[40];
+    for (; digits <= most; digits++) {
+        (void)snprintf(text, sizeof text, "%.*g", digits, f);
+        double back = strtod(text, NULL);
+        if (digits == most || (back <= f && back >= f)) break;
+    }
+    gn_buf_puts(&d->value, text);
 }
 
 static void format_number(dumper *d, const dicom_dataset *ds, const dicom_element *el, size_t i) {
     int64_t v;
     double f;
-    char tag[12];
     if (el->vr == DICOM_VR_FL || el->vr == DICOM_VR_FD) {
-        if (dicom_element_double(ds, el, i, &f)) gn_buf_printf(&d->value, el->vr == DICOM_VR_FL ? "%.8g" : "%.17g", f);
+        if (dicom_element_double(ds, el, i, &f)) format_double(d, f, el->vr == DICOM_VR_FL ? 6 : 15, el->vr == DICOM_VR_FL ? 9 : 17);
     } else if (el->vr == DICOM_VR_AT) {
-        if (dicom_element_int(ds, el, i, &v)) gn_buf_puts(&d->value, dicom_tag_text((dicom_tag)v, tag));
+        if (dicom_element_int(ds, el, i, &v)) gn_buf_printf(&d->value, "(%04x,%04x)", (unsigned)(v >> 16 & 0xFFFF), (unsigned)(v & 0xFFFF));
     } else if (dicom_element_int(ds, el, i, &v)) {
         gn_buf_printf(&d->value, "%lld", (long long)v);
     } else {
@@ -170,7 +186,8 @@ static void dump_fragments(dumper *d, const dicom_dataset *ds, const dicom_eleme
 }
 
 static void dump_element(dumper *d, dump_level *l, const dicom_element *el) {
-    char vr[3] = { (char)(el->vr >> 8), (char)(el->vr & 0xFF), '\0' }, text[64];
+    dicom_vr shown = el->items ? DICOM_VR_SQ : el->vr;
+    char vr[3] = { (char)(shown >> 8), (char)(shown & 0xFF), '\0' }, text[64];
     bool undefined = (el->flags & DICOM_ELEMENT_UNDEFINED) != 0;
     if (el->fragments) {
         dump_fragments(d, l->ds, el);

@@ -337,7 +337,7 @@ static int read_attribute(json_reader *r, read_level *l, const attribute *a, gn_
     if (vr == DICOM_VR_SQ) return binary ? gn_fail(e, GN_E_INVALID, "a sequence has no InlineBinary") : open_sequence(r, l, a->tag, values, e);
     gn_buf_clear(&r->value);
     if (binary) rc = info->text ? gn_fail(e, GN_E_INVALID, "%c%c is text and has no InlineBinary", vr >> 8, vr & 0xFF) : read_base64(r, binary, e);
-    else if (a->tag == DICOM_TAG_SpecificCharacterSet && json_array_size(values)) gn_buf_puts(&r->value, "ISO_IR 192");
+    else if (a->tag == DICOM_TAG_SpecificCharacterSet) gn_buf_puts(&r->value, "ISO_IR 192");
     else if (values) rc = info->text ? read_text(r, vr, info, values, e) : read_numbers(r, vr, values, e);
     if (rc == 0 && r->value.failed) rc = gn_fail(e, GN_E_TOO_LARGE, "a value is too large");
     return rc ? rc : dicom_dataset_put(l->ds, a->tag, vr, r->value.p, r->value.n, e);

@@ -124,7 +124,8 @@ static uint8_t *put_double(uint8_t *w, double d, bool single) {
     char text[40];
     if (isnan(d)) return PUT(w, "\"NaN\"");
     if (isinf(d)) return d > 0 ? PUT(w, "\"Infinity\"") : PUT(w, "\"-Infinity\"");
-    uint8_t *end = d != 0 && fabs(d) < 1e-4 ? NULL : put_short_decimal(w, d, single);
+    if (d == 0) return signbit(d) ? PUT(w, "-0.0") : PUT(w, "0");
+    uint8_t *end = fabs(d) < 1e-4 ? NULL : put_short_decimal(w, d, single);
     if (end) return end;
     int n = 0;
     for (int digits = single ? 6 : 15; digits <= 17; digits++) {
@@ -141,6 +142,7 @@ static bool is_digit(char c) { return c >= '0' && c <= '9'; }
  * the point. What is no number, or one that readers might not hold, gives NULL. */
 static uint8_t *put_number_text(uint8_t *w, const char *p, size_t n, bool integer) {
     const char *end = p + n;
+    uint8_t *start = w;
     if (n > 24 || n == 0) return NULL;
     if (*p == '-') *w++ = '-';
     if (*p == '-' || *p == '+') p++;
@@ -160,6 +162,10 @@ static uint8_t *put_number_text(uint8_t *w, const char *p, size_t n, bool intege
         if (fraction) w = put(w, point, fraction + 1);
     }
     if (whole + fraction == 0) return NULL;
+    if (p == end && *start == '-' && whole <= 1 && !fraction && (!whole || *digits == '0')) { /* JSON readers make 0 of -0 */
+        *start = '0';
+        return start + 1;
+    }
     if (p < end && (*p == 'e' || *p == 'E')) {
         const char *exponent = p++;
         if (p < end && (*p == '+' || *p == '-')) p++;
@@ -207,10 +213,10 @@ static void append_name(gn_buf *b, const char *p, size_t n) {
     gn_buf_putc(b, '}');
 }
 
-/* Has a name any component group? "==" has none. */
+/* Has a name any component at all? "^^^^" and "==" have none. */
 static bool name_is_empty(const char *p, size_t n) {
     for (size_t i = 0; i < n; i++)
-        if (p[i] != '=' && p[i] != ' ') return false;
+        if (p[i] != '=' && p[i] != ' ' && p[i] != '^') return false;
     return true;
 }
 
@@ -248,10 +254,6 @@ static void append_text(json_writer *w, json_level *l, const dicom_element *el, 
     }
     p = trim(p, &n, leading);
     if (n == 0 || (el->vr == DICOM_VR_PN && name_is_empty(p, n))) return; /* §F.2.5: no Value at all */
-    if (el->tag == DICOM_TAG_SpecificCharacterSet) {
-        gn_buf_puts(w->out, ",\"Value\":[\"ISO_IR 192\"]");
-        return;
-    }
     gn_buf_append(w->out, ",\"Value\":[", 10);
     for (const char *end = p + n;;) {
         const char *stop = info->multi ? memchr(p, '\\', (size_t)(end - p)) : NULL;
@@ -373,7 +375,8 @@ static bool is_binary(dicom_vr vr, const dicom_vr_info *info) {
 static void append_value(json_writer *w, json_level *l, const dicom_element *el, const dicom_vr_info *info) {
     bool binary = is_binary(el->vr, info);
     bool large = binary && w->options->max_inline && el->length > w->options->max_inline;
-    if (el->flags & DICOM_ELEMENT_BULK || el->fragments || large) append_uri(w, el);
+    if (el->tag == DICOM_TAG_SpecificCharacterSet) gn_buf_puts(w->out, ",\"Value\":[\"ISO_IR 192\"]"); /* it is, from here on */
+    else if (el->flags & DICOM_ELEMENT_BULK || el->fragments || large) append_uri(w, el);
     else if (el->length == 0 || !el->value) return;
     else if (binary) append_inline(w, l->ds, el, info);
     else if (info->text) append_text(w, l, el, info);

@@ -1,0 +1,3 @@
+# What the room `dicom` fuzzes. Seeds: make_seeds_dicom.py.
+gantry_fuzz(part10 SOURCE fuzz_part10.c USES base dicom)
+gantry_fuzz(json SOURCE fuzz_json.c USES base dicom)
