@@ -24,6 +24,7 @@ typedef struct pixel_format {
     pixel_sample sample;
     bool planar;                     /* Planar Configuration 1 */
     pixel_photometric photometric;
+    bool swapped_bytes;              /* big endian OW of 8 bits or less: the bytes of each word lie swapped (PS3.5 §8.1.2) */
 } pixel_format;
 /* From the data set; refuses with the attribute's name what cannot be rendered: wrong VR, zero, bits beyond allocated, … (T5, T9). */
 int pixel_format_of(const dicom_dataset *ds, pixel_format *f, gn_error *e);
