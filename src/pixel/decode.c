@@ -19,6 +19,12 @@ static const codec codecs[] = {
     { TS ".1.99", pixel_native_decode, pixel_native_encode },
     { TS ".2", pixel_native_decode, pixel_native_encode },
     { TS ".5", pixel_rle_decode, pixel_rle_encode },
+    { TS ".4.50", pixel_jpeg_decode, pixel_jpeg_encode },
+    { TS ".4.51", pixel_jpeg_decode, NULL },
+    { TS ".4.53", pixel_jpeg_decode, NULL }, /* retired processes, still met */
+    { TS ".4.55", pixel_jpeg_decode, NULL },
+    { TS ".4.57", pixel_jpeg_decode, NULL },
+    { TS ".4.70", pixel_jpeg_decode, NULL },
 
 };
 #undef TS
