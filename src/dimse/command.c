@@ -90,9 +90,9 @@ int dimse_command_encode(const dimse_message *m, gn_buf *out, gn_error *e) {
 
 static void get_text(char *dst, size_t size, const uint8_t *v, uint32_t n) {
     n = (uint32_t)strnlen((const char *)v, n);
-    while (n && (v[n - 1] == ' ' || v[n - 1] == '\0')) n--;
     while (n && *v == ' ') { v++; n--; }
     if (n > size - 1) n = (uint32_t)(size - 1);
+    while (n && v[n - 1] == ' ') n--;
     memcpy(dst, v, n);
     dst[n] = '\0';
 }

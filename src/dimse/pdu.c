@@ -13,11 +13,10 @@ enum {
 enum { FIXED_PART = 68 }; /* protocol version, reserved, AE titles, reserved */
 
 static void copy_text(char *dst, size_t size, const uint8_t *p, size_t n) {
-    while (n && *p == '\0') { p++; n--; }
+    while (n && (*p == ' ' || *p == '\0')) { p++; n--; }
     n = strnlen((const char *)p, n);
-    while (n && (p[n - 1] == ' ' || p[n - 1] == '\0')) n--;
-    while (n && *p == ' ') { p++; n--; }
     if (n > size - 1) n = size - 1;
+    while (n && p[n - 1] == ' ') n--;
     memcpy(dst, p, n);
     dst[n] = '\0';
     for (char *c = dst; *c; c++) /* an AE title or UID never holds control characters (T23) */
