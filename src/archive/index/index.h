@@ -34,7 +34,7 @@ typedef struct index_instance {
 } index_instance;
 
 typedef struct index_engine index_engine;
-typedef struct index_known { int64_t instance_id; uint8_t hash[16]; uint64_t length; index_location location; char sop_class[65], transfer_syntax[65], study_uid[65], series_uid[65]; uint32_t findings; } index_known;
+typedef struct index_known { int64_t instance_id; uint8_t hash[16]; uint64_t length; index_location location; char sop_class[65], transfer_syntax[65], study_uid[65], series_uid[65]; uint32_t findings; bool damaged; } index_known; /* damaged: index_mark_damaged said so; a resend of the same bytes heals it */
 
 index_engine *index_sqlite_open(const char *path, bool read_only, gn_error *e);
 void index_close(index_engine **x);
@@ -50,7 +50,8 @@ int index_checkpoint(index_engine *x, gn_error *e); /* makes everything durable 
 int index_walk(index_engine *x, int (*visit)(void *ctx, const index_known *k, const char *sop_instance), void *ctx, gn_error *e);
 int index_mark_damaged(index_engine *x, int64_t instance_id, gn_error *e);
 int index_stats(index_engine *x, archive_stats *s, gn_error *e);
-int index_instance_metadata(index_engine *x, int64_t instance_id, gn_buf *zstd, gn_error *e);
+int index_instance_metadata(index_engine *x, int64_t instance_id, gn_buf *zstd, gn_error *e); /* appended; NOT_FOUND: none is kept */
+int index_instance_frames(index_engine *x, int64_t instance_id, gn_buf *frames, gn_error *e);  /* as above: the encoded frame table */
 
 /* archive_query_*, archive_retrieve selection, events and jobs are implemented on the engine behind the same names: */
 int index_query_open(index_engine *x, const archive_query *q, archive_cursor **out, gn_error *e);
