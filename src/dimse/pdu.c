@@ -153,8 +153,7 @@ static int decode_user(gn_arena *arena, bool is_request, gn_reader *r, dimse_neg
         case ITEM_ROLE: decode_role(&v, is_request, out); break;
         case ITEM_EXTENDED: decode_extended(&v, out); break;
         case ITEM_IDENTITY_RQ: decode_identity(arena, &v, &out->identity); break;
-        case ITEM_IDENTITY_AC: break; /* positive by its presence */
-        default: break;
+        default: break; /* ITEM_IDENTITY_AC is positive by its presence; unknown items are passed over */
         }
         if (v.failed) return item_error(e, "a field of a user item", r->off);
     }

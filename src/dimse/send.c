@@ -101,8 +101,8 @@ static int send_memory(dimse_association *a, const dimse_message *m, const uint8
     struct iovec *v = malloc((2 * fragments + 1) * sizeof *v);
     uint8_t(*h)[PDATA_HEADER] = malloc(fragments * sizeof *h);
     gn_buf cmd = GN_BUF_INIT;
-    int rc = !v || !h ? gn_fail(e, GN_E_NO_MEMORY, "no memory for sending") : put_command(a, &cmd, m, e);
-    if (!rc) {
+    int rc = v && h ? put_command(a, &cmd, m, e) : gn_fail(e, GN_E_NO_MEMORY, "no memory for sending");
+    if (!rc && v && h) {
         int count = 0;
         size_t used = 0;
         v[count++] = (struct iovec){ cmd.p, cmd.n };
