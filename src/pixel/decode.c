@@ -25,6 +25,15 @@ static const codec codecs[] = {
     { TS ".4.55", pixel_jpeg_decode, NULL },
     { TS ".4.57", pixel_jpeg_decode, NULL },
     { TS ".4.70", pixel_jpeg_decode, NULL },
+    { TS ".4.80", pixel_jpegls_decode, pixel_jpegls_encode },
+    { TS ".4.81", pixel_jpegls_decode, pixel_jpegls_encode },
+    { TS ".4.90", pixel_j2k_decode, pixel_j2k_encode },
+    { TS ".4.91", pixel_j2k_decode, pixel_j2k_encode },
+    { TS ".4.92", pixel_j2k_decode, NULL },
+    { TS ".4.93", pixel_j2k_decode, NULL },
+    { TS ".4.201", pixel_j2k_decode, pixel_htj2k_encode },
+    { TS ".4.202", pixel_j2k_decode, pixel_htj2k_encode },
+    { TS ".4.203", pixel_j2k_decode, NULL },
 
 };
 #undef TS

@@ -51,6 +51,13 @@ static inline uint32_t pixel_mask(unsigned bits) { return bits >= 32 ? UINT32_MA
 /* PLANE by PLANE to pixel by pixel; `unit` bytes a sample, `planes` planes of `count` samples. */
 void pixel_interleave(const uint8_t *planar, uint8_t *interleaved, size_t count, unsigned planes, unsigned unit);
 void pixel_deinterleave(const uint8_t *interleaved, uint8_t *planar, size_t count, unsigned planes, unsigned unit);
+/* One little endian sample of `unit` bytes, 1 to 4. */
+uint32_t pixel_load(const uint8_t *p, unsigned unit);
+/* Bits of a sample that an encoder must keep: High Bit + 1, or all allocated where bits above are neither zero nor the sign. */
+unsigned pixel_precision(const pixel_frame *frame);
+/* Samples first, first + step, … as values; signed ones are extended from `bits` bits. */
+void pixel_values(const pixel_frame *frame, unsigned bits, size_t first, size_t step, size_t count, int32_t *out);
+/* Refuses a frame that does not fit its format, float and packed samples, and Bits Stored outside the codec's range. */
 int pixel_encode_check(const pixel_frame *frame, unsigned min_bits, unsigned max_bits, const char *codec, gn_error *e);
 
 #endif
