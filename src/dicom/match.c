@@ -8,13 +8,15 @@
 /* ---- pieces of text ---------------------------------------------------------------------------------------------------- */
 
 match_text match_piece(match_text whole, char c, size_t i) {
-    const char *p = whole.p, *end = whole.p + whole.n;
-    for (;; i--) {
-        const char *stop = p ? memchr(p, c, (size_t)(end - p)) : NULL;
-        if (i == 0) return (match_text){ p, p ? (size_t)((stop ? stop : end) - p) : 0 };
-        if (!stop) return (match_text){ NULL, 0 };
-        p = stop + 1;
+    match_text rest = whole;
+    while (rest.p) {
+        const char *stop = memchr(rest.p, c, rest.n);
+        size_t length = stop ? (size_t)(stop - rest.p) : rest.n;
+        if (i-- == 0) return (match_text){ rest.p, length };
+        if (!stop) break;
+        rest = (match_text){ stop + 1, rest.n - length - 1 };
     }
+    return (match_text){ NULL, 0 };
 }
 
 match_text match_trimmed(match_text t) {

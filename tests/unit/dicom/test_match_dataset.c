@@ -59,6 +59,7 @@ TEST(universal_and_empty_keys) {
     CHECK(matches("StudyInstanceUID=\"\"", ""));
     CHECK(matches("SeriesNumber=\"\"", ""));
     CHECK(!matches("SeriesNumber=\"\"", "SeriesNumber=1"));
+    CHECK(matches("Modality=CT\\\"\"", "Modality=\\MR")); /* among several values too */
 }
 
 TEST(wildcards) {
