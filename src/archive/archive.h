@@ -29,6 +29,7 @@ typedef struct archive_config {
     size_t pack_limit;                /* 0: 1 MiB */
     size_t memory;                    /* pool for objects being received (0: 64 MiB); beyond it they stream to files at once */
     bool read_only;                   /* T32 */
+    bool must_exist;                  /* do not make an archive where there is none: the empty mount point of a missing disk is refused (T32) */
 } archive_config;
 
 typedef struct archive archive;
