@@ -76,7 +76,8 @@ static void leave(dimse_server *s) {
 
 /* Waits for the peer's close after our last word (Sta13, ARTIM), reading and dropping what still comes. */
 static void drain(dimse_association *a) {
-    uint64_t deadline = dimse_deadline(a->timeouts.artim_ms < 2000 ? a->timeouts.artim_ms : 2000);
+    uint32_t most = atomic_load(&a->server->stopping) ? 50 : 2000; /* a stop does not wait for a peer that keeps its side open */
+    uint64_t deadline = dimse_deadline(a->timeouts.artim_ms < most ? a->timeouts.artim_ms : most);
     size_t budget = 16u << 20;
     shutdown(a->fd, SHUT_WR);
     while (budget) {

@@ -11,17 +11,18 @@ int identifier_level(const dicom_dataset *ds, query_root root, archive_level *le
         { "PATIENT", ARCHIVE_PATIENT }, { "STUDY", ARCHIVE_STUDY }, { "SERIES", ARCHIVE_SERIES }, { "IMAGE", ARCHIVE_IMAGE } };
     char text[17];
     size_t n = dicom_dataset_ascii_into(ds, DICOM_TAG_QueryRetrieveLevel, text, sizeof text);
-    gn_error_at(e, "(0008,0052)");
-    if (n == 0) return gn_fail(e, GN_E_INVALID, "Query/Retrieve Level is missing");
-    for (size_t i = 0; i < GN_ARRAY_LEN(words); i++) {
+    for (size_t i = 0; i < GN_ARRAY_LEN(words) && n; i++) {
+        archive_level l = words[i].level;
         if (strcmp(words[i].word, text) != 0) continue;
-        *level = words[i].level;
-        if ((root == ROOT_STUDY && *level == ARCHIVE_PATIENT) || (root == ROOT_PATIENT_STUDY_ONLY && *level > ARCHIVE_STUDY))
-            return gn_fail(e, GN_E_INVALID, "level %s does not exist in this information model", words[i].word);
-        gn_error_clear(e ? e : &(gn_error)GN_ERROR_INIT);
-        return 0;
+        if ((root != ROOT_STUDY || l != ARCHIVE_PATIENT) && (root != ROOT_PATIENT_STUDY_ONLY || l <= ARCHIVE_STUDY)) {
+            *level = l;
+            return 0;
+        }
+        gn_error_at(e, "(0008,0052)");
+        return gn_fail(e, GN_E_INVALID, "level %s does not exist in this information model", text);
     }
-    return gn_fail(e, GN_E_INVALID, "Query/Retrieve Level is none of PATIENT, STUDY, SERIES, IMAGE");
+    gn_error_at(e, "(0008,0052)");
+    return gn_fail(e, GN_E_INVALID, "Query/Retrieve Level %s", n ? "is none of PATIENT, STUDY, SERIES, IMAGE" : "is missing");
 }
 
 /* ---- the plan ---------------------------------------------------------------------------------------------------------- */

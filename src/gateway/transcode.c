@@ -73,8 +73,8 @@ static int recode_whole(const uint8_t *bytes, size_t n, const dicom_transfer_syn
 
 int recode_native(const archive_object *o, const char *to_uid, uint64_t limit, recoded *r, gn_error *e) {
     const dicom_transfer_syntax *from = dicom_transfer_syntax_find(o->transfer_syntax), *to = dicom_transfer_syntax_find(to_uid);
-    const uint8_t *bytes;
-    size_t n;
+    const uint8_t *bytes = NULL;
+    size_t n = 0;
     *r = (recoded){ .bytes = GN_BUF_INIT, .payload = { .fd = -1 } };
     if (!from || !to || from->encapsulated || to->encapsulated) return gn_fail(e, GN_E_UNSUPPORTED, "compressed objects are not converted");
     int rc = map_dataset(o, r, &bytes, &n, e);
