@@ -259,7 +259,7 @@ static int load_object(const reading *r, json_t *root) {
 /* What to do about an error of the JSON parser. */
 static const char *advice(const char *text) {
     if (strstr(text, "duplicate")) return "a key may stand only once; remove one of the two";
-    if (strstr(text, "UTF-8")) return "save the file as UTF-8";
+    if (strstr(text, "UTF-8") || strstr(text, "decode byte")) return "save the file as UTF-8";
     if (strstr(text, "escape") || strstr(text, "control character"))
         return "write \\\\ for a backslash, \\n for a line end in a text";
     if (strstr(text, "too big")) return "the number is too large";

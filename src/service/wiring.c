@@ -74,6 +74,13 @@ static int wire_peers(const config *c, wired_gateway *w, gn_error *e) {
     return 0;
 }
 
+static size_t add_once(const char **list, size_t count, const char *uid) {
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(list[i], uid) == 0) return count;
+    list[count] = uid;
+    return count + 1;
+}
+
 /* AcceptedTransferSyntaxes may hold patterns: they stand for all of the dictionary that match, in its order. */
 static int wire_transfer_syntaxes(const config *c, wired_gateway *w, gn_error *e) {
     size_t patterns, known = dicom_transfer_syntax_count(), count = 0;
@@ -82,17 +89,16 @@ static int wire_transfer_syntaxes(const config *c, wired_gateway *w, gn_error *e
     w->transfer_syntaxes = calloc(known + patterns, sizeof *w->transfer_syntaxes);
     if (!w->transfer_syntaxes) return gn_fail(e, GN_E_NO_MEMORY, "no memory for the transfer syntaxes");
     for (size_t i = 0; i < patterns; i++) {
-        size_t before = count;
+        bool found = false;
         for (size_t k = 0; k < known; k++) {
             const char *uid = dicom_transfer_syntax_at(k)->uid;
             if (!dicom_match_wildcard(pattern[i], strlen(pattern[i]), uid, strlen(uid), false)) continue;
-            size_t j = 0;
-            while (j < count && strcmp(w->transfer_syntaxes[j], uid) != 0) j++;
-            if (j == count) w->transfer_syntaxes[count++] = uid;
+            found = true;
+            count = add_once(w->transfer_syntaxes, count, uid);
         }
-        if (count == before && !strpbrk(pattern[i], "*?") && dicom_uid_valid(pattern[i], strlen(pattern[i])))
-            w->transfer_syntaxes[count++] = pattern[i];
-        if (!count)
+        if (!found && dicom_uid_valid(pattern[i], strlen(pattern[i])))
+            count = add_once(w->transfer_syntaxes, count, pattern[i]);
+        else if (!found)
             return gn_fail(e, GN_E_CONFIG, "AcceptedTransferSyntaxes: no transfer syntax matches \"%.70s\"",
                            pattern[i]);
     }
