@@ -71,8 +71,9 @@ static void serve(void *ctx, dimse_association *a) {
             memcpy(r->report_syntax, dimse_association_context(a, m.context_id)->transfer_syntax, sizeof r->report_syntax);
             r->last_event = m.event_type;
             r->events++;
+            uint16_t status = r->report_status;
             pthread_mutex_unlock(&r->lock);
-            if (dimse_respond(a, &m, r->report_status, NULL, &e)) return;
+            if (dimse_respond(a, &m, status, NULL, &e)) return;
         } else if (dimse_respond(a, &m, 0x0211, NULL, &e)) {
             return;
         }
