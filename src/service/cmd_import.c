@@ -18,7 +18,7 @@ static const cli_option options[] = {
     { 'n', "jobs", "N", "objects on their way at once, 1 to 64 [8]" },
     { 'p', "peer", "PEER", "send to a running server instead: NAME or AET@HOST:PORT" },
     { 'v', "verbose", NULL, "name every file that was not taken, and every warning" },
-    { 0, "unpack-limit", "SIZE", "what one ZIP archive may unpack to [256M and 50 times its size]" },
+    { 0, "unpack-limit", "SIZE", "what one ZIP archive may unpack to [256M and 25 times its size]" },
     { 0, "again", NULL, "look at files again that an interrupted import has done" },
 };
 

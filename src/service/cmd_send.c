@@ -55,7 +55,7 @@ static void on_failure(void *ctx, const char *path, const char *why) {
     gn_json_close(&j, '}');
 }
 
-static void print_json(const sender *s, const peer *p, const send_result *r) {
+static void print_json(const sender *s, const peer *p, const send_result *r, const gn_error *e) {
     gn_buf out = GN_BUF_INIT;
     gn_json j;
     gn_json_init(&j, &out);
@@ -76,6 +76,8 @@ static void print_json(const sender *s, const peer *p, const send_result *r) {
     }
     gn_json_key(&j, "seconds");
     gn_json_double(&j, r->seconds);
+    gn_json_key(&j, "error");
+    gn_json_string(&j, e->code ? e->message : NULL);
     gn_json_key(&j, "failures");
     gn_json_open(&j, '[');
     if (s->failures.n) gn_json_raw(&j, (const char *)s->failures.p, s->failures.n);
@@ -115,7 +117,7 @@ static int run(sender *s, const peer *p, const send_options *o) {
     int code = rc || e.code                     ? (s->scu.json ? CLI_PEER : scu_failed(&s->scu, p, &e))
                : r.failed || s->list.unreadable ? CLI_FAILED
                                                 : CLI_OK;
-    if (s->scu.json) print_json(s, p, &r);
+    if (s->scu.json) print_json(s, p, &r, &e);
     else if (!rc) print_text(s, p, &r);
     return code;
 }

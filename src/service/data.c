@@ -38,6 +38,7 @@ int data_open(data *d, data_mode mode) {
     if (config_finish(d->config, &e)) gn_error_clear(&e); /* what concerns the listener is no matter here */
     wire_archive(d->config, &ac);
     ac.read_only = mode == DATA_READ;
+    ac.must_exist = mode != DATA_MAKE;
     if (mode != DATA_MAKE && stat(ac.directory, &st)) {
         cli_complain(d->command, "there is no archive in %s; name its folder: --data DIR", ac.directory);
         return CLI_USAGE;

@@ -35,11 +35,22 @@ static int open_component(int dir, char *name, int flags) {
     return openat(dir, name, flags | O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
-/* Opens the file of a file ID below `base`; `path` gets its name for messages. -1: e says why. */
-static int open_file(int base, const dicom_element *id, char *path, size_t size, gn_error *e) {
+/* The file ID as a path, for messages only. */
+static void name_of(const dicom_element *id, char *path, size_t size) {
     size_t count = dicom_element_vm(id), used = 0;
-    int dir = fcntl(base, F_DUPFD_CLOEXEC, 0);
     path[0] = '\0';
+    for (size_t i = 0; i < count && used + 1 < size; i++) {
+        size_t n = 0;
+        const char *part = dicom_element_value(id, i, &n);
+        int k = snprintf(path + used, size - used, "%s%.*s", i ? "/" : "", (int)(n < 256 ? n : 256), part ? part : "");
+        used += k > 0 ? (size_t)k : 0;
+    }
+}
+
+/* Opens the file of a file ID below `base`. -1: e says why. */
+static int open_file(int base, const dicom_element *id, gn_error *e) {
+    size_t count = dicom_element_vm(id);
+    int dir = fcntl(base, F_DUPFD_CLOEXEC, 0);
     if (count > DEEPEST) gn_fail(e, GN_E_INVALID, "the file ID has more than %d parts", DEEPEST);
     for (size_t i = 0; i < count && dir >= 0 && !e->code; i++) {
         char name[LONGEST + 1];
@@ -52,9 +63,7 @@ static int open_file(int base, const dicom_element *id, char *path, size_t size,
         memcpy(name, part, n);
         name[n] = '\0';
         int next = open_component(dir, name, i + 1 < count ? O_DIRECTORY : 0);
-        if (next < 0) gn_fail_errno(e, errno, "cannot open it");
-        used += (size_t)snprintf(path + used, used < size ? size - used : 0, "%s%s", i ? "/" : "", name);
-        if (used >= size) used = size - 1;
+        if (next < 0) gn_fail_errno(e, errno, "the DICOMDIR names it, but it cannot be opened");
         close(dir);
         dir = next;
     }
@@ -62,7 +71,7 @@ static int open_file(int base, const dicom_element *id, char *path, size_t size,
         close(dir);
         dir = -1;
     }
-    if (dir < 0) gn_fail_errno(e, errno, "cannot open it");
+    if (dir < 0) gn_fail_errno(e, errno, "the DICOMDIR names it, but it cannot be opened");
     return dir;
 }
 
@@ -72,7 +81,8 @@ static int add_record(import *im, import_pool *pool, int base, const char *folde
     gn_error e = GN_ERROR_INIT;
     struct stat st;
     char below[512], path[1024], text[400];
-    int fd = open_file(base, id, below, sizeof below, &e);
+    name_of(id, below, sizeof below);
+    int fd = open_file(base, id, &e);
     snprintf(path, sizeof path, "%s%s", folder, below);
     if (fd >= 0 && (fstat(fd, &st) || !S_ISREG(st.st_mode))) {
         close(fd);

@@ -46,10 +46,15 @@ void outdir_drop(outdir *d, outfile *f) {
     (void)unlinkat(d->fd, f->name, 0);
 }
 
+bool outdir_can_name(const char *uid) {
+    static const char allowed[] = "0123456789.abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-";
+    size_t n = strnlen(uid, DICOM_UID_MAX + 1);
+    return n > 0 && n <= DICOM_UID_MAX && *uid != '.' && *uid != '-' && strspn(uid, allowed) == n;
+}
+
 int outdir_keep(outdir *d, outfile *f, const char *uid, gn_error *e) {
     char name[96];
-    size_t n = strnlen(uid, DICOM_UID_MAX + 1);
-    if (!dicom_uid_valid(uid, n)) {
+    if (!outdir_can_name(uid)) {
         outdir_drop(d, f);
         return gn_fail(e, GN_E_INVALID, "the SOP Instance UID is not a UID, no file is named by it");
     }

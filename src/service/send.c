@@ -37,7 +37,7 @@ typedef struct lane {
     size_t item[WINDOW_MOST];
     size_t again[WINDOW_MOST]; /* items to send anew after a broken connection */
     size_t again_count;
-    size_t suspect;            /* item that was on its way when the connection broke; SIZE_MAX: none */
+    size_t suspect; /* item that was on its way when the connection broke; SIZE_MAX: none */
 } lane;
 
 /* ---- results ------------------------------------------------------------------------------------------------------------- */
@@ -46,6 +46,14 @@ static void failed(job *j, size_t i, const char *why) {
     (void)pthread_mutex_lock(&j->lock);
     j->result.failed++;
     if (j->options->on_failure) j->options->on_failure(j->options->ctx, j->list->item[i].path, why);
+    (void)pthread_mutex_unlock(&j->lock);
+    progress_add(j->bar, 1, j->list->item[i].size, 1);
+}
+
+/* Nobody is left who could send it: the reason is told once, not for each. */
+static void left_over(job *j, size_t i) {
+    (void)pthread_mutex_lock(&j->lock);
+    j->result.failed++;
     (void)pthread_mutex_unlock(&j->lock);
     progress_add(j->bar, 1, j->list->item[i].size, 1);
 }
@@ -312,7 +320,7 @@ int send_all(const scu *s, const peer *p, const send_list *l, const send_options
         size_t i;
         lane left = { .job = &j };
         if (j.error.code) /* no association is left: what nobody took was not sent */
-            while (next_item(&left, &i)) failed(&j, i, j.error.message);
+            while (next_item(&left, &i)) left_over(&j, i);
         gn_error first = j.error;
         if (e && first.code && !e->code) *e = first;
         gn_error_clear(&j.error);

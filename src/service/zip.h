@@ -11,7 +11,7 @@
 
 /* What all members together, nested archives included, may still inflate to. Shared by all readers of one archive, of any thread. */
 typedef struct zip_budget { _Atomic uint64_t left; } zip_budget;
-/* For an archive of `size` bytes: 256 MiB and 50 times its size, unless somebody said how much (`limit`, 0: nobody did). */
+/* For an archive of `size` bytes: 256 MiB and 25 times its size, unless somebody said how much (`limit`, 0: nobody did). */
 void zip_budget_init(zip_budget *b, uint64_t size, uint64_t limit);
 
 typedef struct zip_entry {

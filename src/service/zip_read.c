@@ -16,7 +16,7 @@
 enum { END_SIZE = 22, LOCATOR64_SIZE = 20, END64_SIZE = 56, ENTRY_SIZE = 46, LOCAL_SIZE = 30, LONGEST_COMMENT = 65535 };
 enum { METHOD_STORED = 0, METHOD_DEFLATED = 8, FLAG_ENCRYPTED = 1 };
 #define WINDOW ((size_t)64 * 1024)
-#define RATIO 50u
+#define RATIO 25u
 #define FREE ((uint64_t)256 * 1024 * 1024)
 
 struct zip_reader {

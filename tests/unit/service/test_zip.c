@@ -258,7 +258,7 @@ TEST(a_bomb_ends_early) {
         else if (rc != GN_E_TOO_LARGE) gn_error_clear(&e); /* the first one's checksum is of what was packed */
     }
     CHECK_INT(rc, GN_E_TOO_LARGE);
-    CHECK(total <= (256 << 20) + 50 * (int64_t)size);
+    CHECK(total <= (256 << 20) + 25 * (int64_t)size);
     CHECK(strstr(e.message, "bomb") != NULL);
     zip_close(&r);
     free(packed);
