@@ -297,7 +297,8 @@ static int read_vr(const json_t *body, dicom_tag tag, dicom_vr *vr, gn_error *e)
         return *vr != DICOM_VR_UN ? 0 : gn_fail(e, GN_E_INVALID, "vr is missing");
     }
     const char *text = json_string_value(v);
-    *vr = text && json_string_length(v) == 2 ? DICOM_VR((uint8_t)text[0], (uint8_t)text[1]) : DICOM_VR_NONE;
+    *vr = DICOM_VR_NONE;
+    if (text && json_string_length(v) == 2) *vr = DICOM_VR((uint8_t)text[0], (uint8_t)text[1]);
     return dicom_vr_find(*vr) ? 0 : gn_fail(e, GN_E_INVALID, "vr is no value representation");
 }
 
