@@ -62,7 +62,7 @@ static int copy_slice(int to, int from, uint64_t offset, uint64_t length, gn_err
 
 static int write_object(exporter *x, const archive_object *o, gn_error *e) {
     if (!outdir_can_name(o->sop_instance))
-        return gn_fail(e, GN_E_INVALID, "the SOP Instance UID is not a UID, no file is named by it");
+        return gn_fail(e, GN_E_INVALID, "the SOP Instance UID has characters that no file is named by");
     if (x->zip) {
         char name[96];
         snprintf(name, sizeof name, "%s%s", o->sop_instance, x->suffix ? x->suffix : ".dcm");

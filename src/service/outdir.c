@@ -1,6 +1,7 @@
 /* outdir: files named by a UID that was checked, opened relative to the folder's descriptor, never through a link.
  *
- * A UID has only digits and dots and no empty component (PS3.5 §9.1), so it can be neither a path nor "." nor "..". */
+ * A UID has only digits and dots (PS3.5 §9.1). Archives keep objects whose UID is not quite one, with a warning, and they must come out
+ * again: letters, - and _ are let through too. What is let through can be neither a path nor "." nor "..". */
 #include "outdir.h"
 
 #include "dicom/dicom.h"
@@ -56,7 +57,7 @@ int outdir_keep(outdir *d, outfile *f, const char *uid, gn_error *e) {
     char name[96];
     if (!outdir_can_name(uid)) {
         outdir_drop(d, f);
-        return gn_fail(e, GN_E_INVALID, "the SOP Instance UID is not a UID, no file is named by it");
+        return gn_fail(e, GN_E_INVALID, "the SOP Instance UID has characters that no file is named by");
     }
     snprintf(name, sizeof name, "%s%s", uid, d->suffix);
     int rc = close(f->fd) ? gn_fail_errno(e, errno, "cannot write the file") : 0;
