@@ -49,11 +49,13 @@ static int no_memory(gn_error *e) { return gn_fail(e, GN_E_NO_MEMORY, "memory fo
 static void locate(const scan *s, gn_error *e) {
     char path[96], tag[12];
     size_t n = 0;
+    bool in_value = s->state == SCAN_VALUE || (s->state == SCAN_SKIP && s->after == SCAN_ELEMENT);
+    bool in_fragment = s->state == SCAN_FRAGMENT || (s->state == SCAN_SKIP && s->after == SCAN_FRAGMENT);
     if (!e || e->where[0]) return;
     path[0] = '\0';
     for (unsigned i = 0; i <= s->depth; i++) {
         const scan_level *l = &s->level[i];
-        bool inside = i < s->depth || ((s->state == SCAN_ITEM || s->state == SCAN_FRAGMENT) && l->seq_tag != 0);
+        bool inside = i < s->depth || ((s->state == SCAN_ITEM || in_fragment) && l->seq_tag != 0);
         int wrote = 0;
         if (s->depth > 3 && i == 2) wrote = snprintf(path + n, sizeof path - n, "...");
         if (s->depth > 3 && i >= 2 && i + 1 < s->depth) {
@@ -63,9 +65,9 @@ static void locate(const scan *s, gn_error *e) {
         if (inside) wrote = snprintf(path + n, sizeof path - n, "%s[%" PRIu32 "].", dicom_tag_text(l->seq_tag, tag), l->seq_items ? l->seq_items - 1 : 0);
         if (wrote > 0 && (size_t)wrote < sizeof path - n) n += (size_t)wrote;
     }
-    if (s->tag && s->state == SCAN_ELEMENT) snprintf(path + n, sizeof path - n, "%s", dicom_tag_text(s->tag, tag));
+    if (s->tag && (s->state == SCAN_ELEMENT || in_value)) snprintf(path + n, sizeof path - n, "%s", dicom_tag_text(s->tag, tag));
     else if (n > 0 && path[n - 1] == '.') path[n - 1] = '\0';
-    gn_error_at(e, "offset %" PRIu64 "%s%s", s->offset, path[0] ? ", " : "", path);
+    gn_error_at(e, "offset %" PRIu64 "%s%s", in_value ? s->tag_offset : s->offset, path[0] ? ", " : "", path);
 }
 
 /* ---- element headers --------------------------------------------------------------------------------------------------- */
@@ -358,12 +360,14 @@ static int step_element(scan *s, const uint8_t *p, size_t n, size_t *took, gn_er
         return 0;
     }
     s->tag = h.tag;
+    s->tag_offset = s->offset;
     if (dicom_tag_group(h.tag) == 0xFFFE) return step_delimiter(s, l, h.tag, took, e);
     if (h.vr == DICOM_VR_NONE) h.vr = resolve_vr(l, h.tag, h.length);
     if (h.length != DICOM_UNDEFINED_LENGTH) {
         if (h.length > room - h.size) return gn_fail(e, GN_E_INVALID, "a value of %" PRIu32 " bytes reaches beyond the end of its item", h.length);
+        bool stop = s->options.stop_at_pixel_data && s->depth == 0 && dicom_is_pixel_data(h.tag);
         bool whole = s->options.borrow && h.vr != DICOM_VR_SQ && h.length <= s->options.max_value;
-        if ((whole || (h.tag == DICOM_TAG_PixelRepresentation && h.length == 2)) && h.length > n - h.size) return MORE;
+        if (((whole && !stop) || (h.tag == DICOM_TAG_PixelRepresentation && h.length == 2)) && h.length > n - h.size) return MORE;
     }
     return add_element(s, l, &h, p, n, took, e);
 }
@@ -521,12 +525,18 @@ static int cut_value(scan *s, const uint8_t *p, size_t rest, gn_error *e) {
     return 0;
 }
 
+/* Does the input end inside the pixel data of the top level? */
+static bool cut_in_pixels(const scan *s) {
+    bool inside = s->state == SCAN_VALUE || s->state == SCAN_SKIP || s->state == SCAN_FRAGMENT;
+    return inside && s->depth == 0 && s->count && dicom_tag_group(s->element[s->count - 1].tag) == 0x7FE0;
+}
+
 int scan_finish(scan *s, const uint8_t *p, size_t rest, gn_error *e) {
     scan_level *l = &s->level[s->depth];
     if (s->state == SCAN_ITEM && l->seq_maybe_over && s->depth == 0 && rest == 0) close_sequence(s, l);
     bool complete = s->state == SCAN_END || (s->state == SCAN_ELEMENT && s->depth == 0 && rest < 8 && all_zero(p, rest));
     int rc = 0;
-    if (!complete && !s->options.accept_truncated) {
+    if (!complete && !s->options.accept_truncated && !(s->options.accept_cut_pixels && cut_in_pixels(s))) {
         rc = gn_fail(e, GN_E_TRUNCATED, "the data set ends too early");
         locate(s, e);
         return rc;

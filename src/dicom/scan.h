@@ -14,6 +14,7 @@ typedef struct scan_options {
     bool stop_at_pixel_data;
     bool only_meta;          /* stop before the first element of a group other than 0002 */
     bool accept_truncated;
+    bool accept_cut_pixels;  /* as above, but only where the input ends inside the pixel data of the top level */
     uint64_t max_kept;       /* bytes of headers and kept values */
     size_t max_fragments;
 } scan_options;
@@ -53,6 +54,7 @@ typedef struct scan {
     dicom_extent *extent;    /* fragments of the open pixel data, the offset table first */
     size_t extents, extent_capacity;
     dicom_tag tag;           /* being looked at, for messages; 0: none */
+    uint64_t tag_offset;     /* where it stands */
     unsigned depth;
     bool syntax_implicit;    /* as the transfer syntax says */
     scan_level level[DICOM_MAX_DEPTH + 1];
