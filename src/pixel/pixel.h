@@ -49,7 +49,8 @@ int pixel_encode(const char *transfer_syntax_uid, const pixel_frame *frame, cons
 
 typedef enum pixel_voi_function { PIXEL_VOI_LINEAR, PIXEL_VOI_LINEAR_EXACT, PIXEL_VOI_SIGMOID } pixel_voi_function;
 typedef struct pixel_window { double center, width; pixel_voi_function function; } pixel_window;
-/* What the data set (and its functional groups for frame `index`) says about display; LUT data point into the arena. */
+/* What the data set (and its functional groups for frame `index`) says about display; LUT and overlay data must be in memory (read with a max_value of
+ * at least 256 KiB and more for large overlays, or keep_everything; else GN_E_UNSUPPORTED) and outlive it. NULL: failed. `ts` may be NULL. */
 typedef struct pixel_presentation pixel_presentation;
 pixel_presentation *pixel_presentation_of(gn_arena *arena, const dicom_dataset *ds, const dicom_transfer_syntax *ts, unsigned frame_index, gn_error *e);
 size_t pixel_presentation_windows(const pixel_presentation *p, pixel_window *windows, size_t capacity, const char **explanations); /* number there are */
