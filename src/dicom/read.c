@@ -87,11 +87,16 @@ static size_t skip_preamble(const uint8_t *p, size_t n, dicom_file *f) {
 
 static bool in_meta_group(const uint8_t *p, size_t n) { return n >= 8 && gn_load_le16(p) == 2; }
 
+/* Of the group, from its first element on, by (0002,0000); 0: not stated. */
+static uint64_t stated_length(const uint8_t *p, size_t n) {
+    bool there = n >= 12 && gn_load_le16(p + 2) == 0 && p[4] == 'U' && p[5] == 'L' && gn_load_le16(p + 6) == 4;
+    return there ? 12 + (uint64_t)gn_load_le32(p + 8) : 0;
+}
+
 /* A meta group whose length is right ends there, even if what follows (deflated data can be anything) begins like another
  * element of it; but one with a length that is too short goes on for as long as its elements do. */
 static size_t meta_limit(const uint8_t *p, size_t n) {
-    uint64_t stated = 0;
-    if (n >= 12 && gn_load_le16(p + 2) == 0 && p[4] == 'U' && p[5] == 'L' && gn_load_le16(p + 6) == 4) stated = 12 + (uint64_t)gn_load_le32(p + 8);
+    uint64_t stated = stated_length(p, n);
     if (stated == 0 || stated >= n) return n;
     const uint8_t *q = p + stated;
     if (in_meta_group(q, n - stated) && dicom_vr_find(DICOM_VR(q[4], q[5]))) return n;
@@ -112,6 +117,8 @@ static int read_meta_group(gn_arena *arena, const uint8_t *p, size_t n, dicom_fi
     size_t limit = meta_limit(p, n);
     int rc = scan_memory(arena, dicom_transfer_syntax_find(DICOM_TS_EXPLICIT_LE), p, limit, &options, &f->meta, used, e);
     if (rc) return rc;
+    /* Nothing behind it, and its length does not say that it ends here: there may be more of it. */
+    if (*used == n && stated_length(p, n) != n) return gn_fail(e, GN_E_TRUNCATED, "the meta group does not end within %zu bytes", n);
     f->has_meta = true;
     dicom_dataset_ascii_into(f->meta, DICOM_TAG_TransferSyntaxUID, f->transfer_syntax_uid, sizeof f->transfer_syntax_uid);
     return 0;
@@ -134,7 +141,7 @@ int dicom_file_read_meta(gn_arena *arena, const void *bytes, size_t n, dicom_fil
         f.transfer_syntax = dicom_transfer_syntax_find(f.transfer_syntax_uid);
         if (!f.transfer_syntax) f.transfer_syntax = &unknown_syntax;
     } else {
-        if (n - at < 8 && n > at) return gn_fail(e, GN_E_TRUNCATED, "%zu bytes are too few for a data set", n - at);
+        if (n - at < 8) return gn_fail(e, GN_E_TRUNCATED, "%zu bytes are too few for a data set", n - at);
         f.guessed = true;
         f.transfer_syntax = dicom_transfer_syntax_find(guess_syntax(p + at, n - at));
         (void)snprintf(f.transfer_syntax_uid, sizeof f.transfer_syntax_uid, "%s", f.transfer_syntax->uid);

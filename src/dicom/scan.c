@@ -57,7 +57,7 @@ static void locate(const scan *s, gn_error *e) {
         const scan_level *l = &s->level[i];
         bool inside = i < s->depth || ((s->state == SCAN_ITEM || in_fragment) && l->seq_tag != 0);
         int wrote = 0;
-        if (s->depth > 3 && i == 2) wrote = snprintf(path + n, sizeof path - n, "...");
+        if (s->depth > 3 && i == 2) wrote = snprintf(path + n, sizeof path - n, ".."); /* behind the dot before it */
         if (s->depth > 3 && i >= 2 && i + 1 < s->depth) {
             n += (size_t)wrote;
             continue;
