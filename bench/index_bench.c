@@ -172,7 +172,7 @@ static void fill(index_engine *x, uint64_t studies, size_t batch) {
             s[0] = current;
         }
         if (f.count) studies_in_batch++;
-        if (i % 2000 == 1999) checkpoint(&f);
+        if (i % 1000 == 999) checkpoint(&f);
         if ((i + 1) % tenth == 0) {
             printf("%9llu studies: %6.1f us CPU, %6.1f us wall an instance\n", (unsigned long long)i + 1, (f.cpu - cpu) / (double)(tenth * 5), (f.wall - wall) / (double)(tenth * 5));
             cpu = f.cpu;

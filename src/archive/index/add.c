@@ -2,8 +2,8 @@
  *
  * Whether an instance is new is decided by the unique key of sop_uid while inserting. What happens to one that is known: the same
  * bytes in the same transfer syntax are a DUPLICATE; other bytes are decided by the policy. An instance marked as damaged is
- * replaced by whatever comes, the same bytes above all. Numbers of instances and events come from one sequence, so that a consumer of
- * events sees both in one order without a row for each stored instance. Counters of series and studies are written once at the
+ * replaced by whatever comes, the same bytes above all. Numbers of patients, studies, series, instances and events come from one
+ * sequence, so that what is new is its own event (see events.c). Counters of series and studies are written once at the
  * end. The position in the packs is written by the same transaction. */
 #include "add.h"
 
@@ -165,6 +165,14 @@ static int put_detail(batch *b, const index_instance *it, int64_t id, gn_error *
     return db_run(s, e);
 }
 
+static int drop_detail(batch *b, int64_t id, gn_error *e) {
+    db_stmt *s;
+    int rc = db_fixed(b->d, SQL_DETAIL_DROP, &s, e);
+    if (rc) return rc;
+    db_bind_int(s, 1, id);
+    return db_run(s, e);
+}
+
 /* What is known of the instance: 1 there, 0 not. */
 typedef struct earlier { index_known known; int64_t series; bool damaged; } earlier;
 
@@ -211,6 +219,7 @@ static int replace(batch *b, index_instance *it, const earlier *o, gn_error *e) 
     int i = bind_instance(b, s, 3, it, it->findings | p.findings);
     db_bind_int(s, i, o->known.instance_id);
     rc = db_run(s, e);
+    if (!rc) rc = drop_detail(b, o->known.instance_id, e);
     if (!rc) rc = put_detail(b, it, o->known.instance_id, e);
     if (!rc && p.series != o->series) {
         rc = add_touch(b, p.study, p.series, 0, 1, e);

@@ -12,14 +12,14 @@ typedef struct batch {
     db *d;
     gn_arena *arena;
     archive_duplicate_policy policy;
-    int64_t sequence; /* last one used, by an instance or an event */
+    int64_t sequence; /* last number used, by a row or an event */
     int64_t patients, studies, series, instances, bytes, events; /* added */
     touched *touched; /* series whose counters change; study 0: none yet */
     size_t touched_count, touched_capacity;
 } batch;
 
 /* The rows of an instance, found or made. *findings: PATIENT_CONFLICT when they are known under another patient or study. */
-typedef struct place { int64_t study, series; uint32_t findings; } place;
+typedef struct place { int64_t study, series; uint32_t findings; bool fresh; /* the study is new and says all of this instance already */ } place;
 int add_place(batch *b, const index_instance *it, place *p, gn_error *e);
 /* Are both rows known without asking the database? They are there then. */
 bool add_place_known(batch *b, const index_instance *it);

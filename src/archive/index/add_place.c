@@ -29,6 +29,14 @@ static int one_id(db_stmt *s, int64_t *id, gn_error *e) {
     return rc;
 }
 
+/* Runs an INSERT of the next number: 1 and its *id, or 0: a row with the same key was there. */
+static int insert_row(batch *b, db_stmt *s, int64_t *id, gn_error *e) {
+    int rc = db_run(s, e);
+    if (rc || b->d->class->changes(b->d) == 0) return rc;
+    *id = ++b->sequence;
+    return 1;
+}
+
 /* ---- patients ---------------------------------------------------------------------------------------------------------- */
 
 static int find_patient(batch *b, const identity *who, int64_t *id, gn_error *e) {
@@ -45,13 +53,14 @@ static int add_patient(batch *b, const index_instance *it, const identity *who, 
     int rc = find_patient(b, who, id, e);
     if (rc) return rc < 0 ? rc : 0;
     if ((rc = db_fixed(b->d, SQL_PATIENT_ADD, &s, e))) return rc;
-    bind_key(s, 1, who->patient_id);
-    bind_key(s, 2, who->issuer);
-    row_bind_name(s, 3, b->arena, name);
-    row_bind_date(s, 7, it->dataset, DICOM_TAG_PatientBirthDate);
-    row_bind_text(s, 8, b->arena, it->dataset, DICOM_TAG_PatientSex);
-    db_bind_int(s, 9, it->received_us);
-    rc = one_id(s, id, e);
+    db_bind_int(s, 1, b->sequence + 1);
+    bind_key(s, 2, who->patient_id);
+    bind_key(s, 3, who->issuer);
+    row_bind_name(s, 4, b->arena, name);
+    row_bind_date(s, 8, it->dataset, DICOM_TAG_PatientBirthDate);
+    row_bind_text(s, 9, b->arena, it->dataset, DICOM_TAG_PatientSex);
+    db_bind_int(s, 10, it->received_us);
+    rc = insert_row(b, s, id, e);
     if (rc == 1) b->patients++;
     else if (rc == 0) rc = find_patient(b, who, id, e);
     return rc < 0 ? rc : 0;
@@ -93,22 +102,23 @@ static row_text sop_class_of(const index_instance *it) { return (row_text){ it->
 
 static void bind_study(batch *b, db_stmt *s, const index_instance *it, const identity *who, row_text name, int64_t patient) {
     const dicom_dataset *ds = it->dataset;
-    db_bind_string(s, 1, uid_or_empty(it->study_uid));
-    db_bind_int(s, 2, patient);
-    bind_key(s, 3, who->patient_id);
-    bind_key(s, 4, who->issuer);
-    row_bind_name(s, 5, b->arena, name);
-    row_bind_date(s, 9, ds, DICOM_TAG_PatientBirthDate);
-    row_bind_text(s, 10, b->arena, ds, DICOM_TAG_PatientSex);
-    row_bind_date(s, 11, ds, DICOM_TAG_StudyDate);
-    row_bind_time(s, 12, b->arena, ds, DICOM_TAG_StudyTime);
-    row_bind_text(s, 14, b->arena, ds, DICOM_TAG_AccessionNumber);
-    row_bind_text(s, 15, b->arena, ds, DICOM_TAG_StudyID);
-    row_bind_text(s, 16, b->arena, ds, DICOM_TAG_StudyDescription);
-    row_bind_text(s, 17, b->arena, ds, DICOM_TAG_ReferringPhysicianName);
-    row_bind(s, 18, set_of(b->arena, row_text_of(b->arena, ds, DICOM_TAG_Modality)));
-    row_bind(s, 19, set_of(b->arena, sop_class_of(it)));
-    db_bind_int(s, 20, it->received_us);
+    db_bind_int(s, 1, b->sequence + 1);
+    db_bind_string(s, 2, uid_or_empty(it->study_uid));
+    db_bind_int(s, 3, patient);
+    bind_key(s, 4, who->patient_id);
+    bind_key(s, 5, who->issuer);
+    row_bind_name(s, 6, b->arena, name);
+    row_bind_date(s, 10, ds, DICOM_TAG_PatientBirthDate);
+    row_bind_text(s, 11, b->arena, ds, DICOM_TAG_PatientSex);
+    row_bind_date(s, 12, ds, DICOM_TAG_StudyDate);
+    row_bind_time(s, 13, b->arena, ds, DICOM_TAG_StudyTime);
+    row_bind_text(s, 15, b->arena, ds, DICOM_TAG_AccessionNumber);
+    row_bind_text(s, 16, b->arena, ds, DICOM_TAG_StudyID);
+    row_bind_text(s, 17, b->arena, ds, DICOM_TAG_StudyDescription);
+    row_bind_text(s, 18, b->arena, ds, DICOM_TAG_ReferringPhysicianName);
+    row_bind(s, 19, set_of(b->arena, row_text_of(b->arena, ds, DICOM_TAG_Modality)));
+    row_bind(s, 20, set_of(b->arena, sop_class_of(it)));
+    db_bind_int(s, 21, it->received_us);
 }
 
 /* 1: it is new, 0: another process was faster. */
@@ -120,11 +130,10 @@ static int insert_study(batch *b, const index_instance *it, const identity *who,
     if (!rc) rc = db_fixed(b->d, SQL_STUDY_ADD, &s, e);
     if (rc) return rc;
     bind_study(b, s, it, who, name, patient);
-    rc = one_id(s, id, e);
+    rc = insert_row(b, s, id, e);
     if (rc != 1) return rc;
     b->studies++;
     rc = add_attributes(b, it, ARCHIVE_STUDY, SQL_STUDY_ATTRS_ADD, *id, e);
-    if (!rc) rc = add_event(b, "study.new", it->received_us, 0, 0, *id, uid_or_empty(it->study_uid), e);
     return rc ? rc : 1;
 }
 
@@ -154,7 +163,14 @@ static int place_study(batch *b, const index_instance *it, place *p, gn_error *e
     int rc = entry ? 1 : find_study(b, uid, &entry, e);
     if (rc == 0) {
         rc = insert_study(b, it, &who, &p->study, e);
-        if (rc == 0 || rc == 1) rc = find_study(b, uid, &entry, e);
+        if (rc == 1) {
+            entry = uid_cache_put(&b->x->studies, uid, 0, p->study);
+            entry->patient = signature(who.patient_id);
+            entry->issuer = signature(who.issuer);
+            p->fresh = true;
+        } else if (rc == 0) {
+            rc = find_study(b, uid, &entry, e);
+        }
         if (rc == 0) rc = gn_fail(e, GN_E_DATABASE, "index: a study was neither added nor found");
     }
     if (rc < 0) return rc;
@@ -221,22 +237,23 @@ static int find_series(batch *b, const char *uid, int64_t study, bool *elsewhere
 
 static void bind_series(batch *b, db_stmt *s, const index_instance *it, int64_t study, bool conflict) {
     const dicom_dataset *ds = it->dataset;
-    db_bind_string(s, 1, uid_or_empty(it->series_uid));
-    db_bind_int(s, 2, study);
-    row_bind_text(s, 3, b->arena, ds, DICOM_TAG_Modality);
-    row_bind_int(s, 4, ds, DICOM_TAG_SeriesNumber);
-    row_bind_text(s, 5, b->arena, ds, DICOM_TAG_SeriesDescription);
-    row_bind_text(s, 6, b->arena, ds, DICOM_TAG_BodyPartExamined);
-    row_bind_date(s, 7, ds, DICOM_TAG_SeriesDate);
-    row_bind_time(s, 8, b->arena, ds, DICOM_TAG_SeriesTime);
-    row_bind_text(s, 10, b->arena, ds, DICOM_TAG_StationName);
-    row_bind_text(s, 11, b->arena, ds, DICOM_TAG_PerformingPhysicianName);
-    row_bind_text(s, 12, b->arena, ds, DICOM_TAG_ProtocolName);
-    row_bind_text(s, 13, b->arena, ds, DICOM_TAG_Laterality);
-    row_bind_date(s, 14, ds, DICOM_TAG_PerformedProcedureStepStartDate);
-    row_bind_time(s, 15, b->arena, ds, DICOM_TAG_PerformedProcedureStepStartTime);
-    db_bind_int(s, 17, conflict);
-    db_bind_int(s, 18, it->received_us);
+    db_bind_int(s, 1, b->sequence + 1);
+    db_bind_string(s, 2, uid_or_empty(it->series_uid));
+    db_bind_int(s, 3, study);
+    row_bind_text(s, 4, b->arena, ds, DICOM_TAG_Modality);
+    row_bind_int(s, 5, ds, DICOM_TAG_SeriesNumber);
+    row_bind_text(s, 6, b->arena, ds, DICOM_TAG_SeriesDescription);
+    row_bind_text(s, 7, b->arena, ds, DICOM_TAG_BodyPartExamined);
+    row_bind_date(s, 8, ds, DICOM_TAG_SeriesDate);
+    row_bind_time(s, 9, b->arena, ds, DICOM_TAG_SeriesTime);
+    row_bind_text(s, 11, b->arena, ds, DICOM_TAG_StationName);
+    row_bind_text(s, 12, b->arena, ds, DICOM_TAG_PerformingPhysicianName);
+    row_bind_text(s, 13, b->arena, ds, DICOM_TAG_ProtocolName);
+    row_bind_text(s, 14, b->arena, ds, DICOM_TAG_Laterality);
+    row_bind_date(s, 15, ds, DICOM_TAG_PerformedProcedureStepStartDate);
+    row_bind_time(s, 16, b->arena, ds, DICOM_TAG_PerformedProcedureStepStartTime);
+    db_bind_int(s, 18, conflict);
+    db_bind_int(s, 19, it->received_us);
 }
 
 /* 1: it is new, 0: another process was faster. */
@@ -245,12 +262,11 @@ static int insert_series(batch *b, const index_instance *it, int64_t study, bool
     int rc = db_fixed(b->d, SQL_SERIES_ADD, &s, e);
     if (rc) return rc;
     bind_series(b, s, it, study, conflict);
-    rc = one_id(s, id, e);
+    rc = insert_row(b, s, id, e);
     if (rc != 1) return rc;
     b->series++;
     rc = add_attributes(b, it, ARCHIVE_SERIES, SQL_SERIES_ATTRS_ADD, *id, e);
     if (!rc) rc = add_touch(b, study, *id, 1, 0, e);
-    if (!rc) rc = add_event(b, "series.new", it->received_us, 0, *id, study, uid_or_empty(it->series_uid), e);
     return rc ? rc : 1;
 }
 
@@ -272,9 +288,10 @@ static int place_series(batch *b, const index_instance *it, place *p, gn_error *
     if (rc < 0) return rc;
     p->series = entry->id;
     if (entry->conflict) p->findings |= ARCHIVE_FINDING(PATIENT_CONFLICT);
+    rc = 0;
     row_text sop_class = sop_class_of(it);
     if (sop_class.n == strlen(entry->sop_class) && memcmp(entry->sop_class, sop_class.p ? sop_class.p : "", sop_class.n) == 0 && sop_class.n) return 0;
-    rc = widen_study(b, p->study, row_text_of(b->arena, it->dataset, DICOM_TAG_Modality), sop_class, e);
+    if (!p->fresh) rc = widen_study(b, p->study, row_text_of(b->arena, it->dataset, DICOM_TAG_Modality), sop_class, e);
     if (!rc && sop_class.n < sizeof entry->sop_class) (void)snprintf(entry->sop_class, sizeof entry->sop_class, "%s", it->sop_class ? it->sop_class : "");
     return rc;
 }

@@ -23,7 +23,7 @@ typedef enum db_access { DB_READ, DB_WRITE } db_access;
 
 typedef struct db_class {
     const char *name;
-    const char *id_type, *text_type, *bytes_type; /* in CREATE TABLE: @ID, @TEXT, @BYTES */
+    const char *key_type, *id_type, *text_type, *bytes_type; /* in CREATE TABLE: @KEY, @ID, @TEXT, @BYTES */
     const char *list;                             /* a JSON array of strings as rows: "SELECT value FROM json_each" */
     const char *position;                         /* place of a text in another, 0: not there: "instr" */
     const char *skip_locked;                      /* behind a SELECT that takes a job */

@@ -1,55 +1,60 @@
 /* events: what happened, in the order in which it was committed.
  *
- * A stored instance is its own event: its row's number comes from the same sequence as the rows of the table event, so that reading
- * events is merging two ordered lists, and ingest writes no row for what it has written already. */
+ * A new study, series or instance is its own event: the numbers of their rows come from the same sequence as those of the table
+ * event, so that reading events is merging four lists that are in order, and ingest writes nothing twice. The table has
+ * what is no row of its own: replacements, conflicts, refusals. */
 #include "engine.h"
 
-static void fill_stored(db_stmt *s, archive_event *v) {
-    memset(v, 0, sizeof *v);
-    v->sequence = v->instance_id = db_int(s, 0);
-    v->at_us = db_int(s, 1);
-    v->series_id = db_int(s, 2);
-    v->study_id = db_int(s, 3);
-    (void)snprintf(v->type, sizeof v->type, "instance.stored");
-    db_copy_text(s, 4, v->detail, sizeof v->detail);
-}
+/* All give: sequence, time, instance, series, study, detail; the table also the type. */
+static const struct { sql_statement which; const char *type; } lists[] = {
+    { SQL_EVENTS, NULL }, { SQL_EVENTS_STUDY, "study.new" }, { SQL_EVENTS_SERIES, "series.new" }, { SQL_EVENTS_INSTANCE, "instance.stored" }
+};
+enum { LISTS = GN_ARRAY_LEN(lists) };
 
-static void fill_event(db_stmt *s, archive_event *v) {
+typedef struct list { db_stmt *s; int more; } list;
+
+static void fill_event(db_stmt *s, const char *type, archive_event *v) {
     memset(v, 0, sizeof *v);
     v->sequence = db_int(s, 0);
     v->at_us = db_int(s, 1);
-    db_copy_text(s, 2, v->type, sizeof v->type);
-    v->instance_id = db_int(s, 3);
-    v->series_id = db_int(s, 4);
-    v->study_id = db_int(s, 5);
-    db_copy_text(s, 6, v->detail, sizeof v->detail);
+    v->instance_id = db_int(s, 2);
+    v->series_id = db_int(s, 3);
+    v->study_id = db_int(s, 4);
+    db_copy_text(s, 5, v->detail, sizeof v->detail);
+    if (type) (void)snprintf(v->type, sizeof v->type, "%s", type);
+    else db_copy_text(s, 6, v->type, sizeof v->type);
 }
 
-static int start(db *d, sql_statement which, int64_t since, size_t capacity, db_stmt **s, gn_error *e) {
-    int rc = db_fixed(d, which, s, e);
+static int start(db *d, sql_statement which, int64_t since, size_t capacity, list *l, gn_error *e) {
+    int rc = db_fixed(d, which, &l->s, e);
     if (rc) return rc;
-    db_bind_int(*s, 1, since);
-    db_bind_int(*s, 2, (int64_t)capacity);
-    return db_step(*s, e);
+    db_bind_int(l->s, 1, since);
+    db_bind_int(l->s, 2, (int64_t)capacity);
+    l->more = db_step(l->s, e);
+    return l->more < 0 ? l->more : 0;
+}
+
+static list *next_list(list *l) {
+    list *first = NULL;
+    for (size_t i = 0; i < LISTS; i++)
+        if (l[i].more == 1 && (!first || db_int(l[i].s, 0) < db_int(first->s, 0))) first = &l[i];
+    return first;
 }
 
 static int merge(db *d, int64_t since, archive_event *events, size_t capacity, size_t *count, gn_error *e) {
-    db_stmt *stored = NULL, *others = NULL;
-    int more_stored = start(d, SQL_EVENTS_STORED, since, capacity, &stored, e);
-    int more_others = more_stored < 0 ? more_stored : start(d, SQL_EVENTS, since, capacity, &others, e);
-    while (*count < capacity && more_stored >= 0 && more_others >= 0 && (more_stored || more_others)) {
-        archive_event *v = &events[(*count)++];
-        if (more_stored && (!more_others || db_int(stored, 0) < db_int(others, 0))) {
-            fill_stored(stored, v);
-            more_stored = db_step(stored, e);
-        } else {
-            fill_event(others, v);
-            more_others = db_step(others, e);
-        }
+    list l[LISTS] = { { NULL, 0 } };
+    int rc = 0;
+    for (size_t i = 0; i < LISTS && !rc; i++) rc = start(d, lists[i].which, since, capacity, &l[i], e);
+    while (!rc && *count < capacity) {
+        list *next = next_list(l);
+        if (!next) break;
+        fill_event(next->s, lists[next - l].type, &events[(*count)++]);
+        next->more = db_step(next->s, e);
+        if (next->more < 0) rc = next->more;
     }
-    if (stored) db_reset(stored);
-    if (others) db_reset(others);
-    return more_stored < 0 ? more_stored : more_others < 0 ? more_others : 0;
+    for (size_t i = 0; i < LISTS; i++)
+        if (l[i].s) db_reset(l[i].s);
+    return rc;
 }
 
 int index_events_read(index_engine *x, int64_t since, archive_event *events, size_t capacity, size_t *count, gn_error *e) {

@@ -93,7 +93,7 @@ int index_stats(index_engine *x, archive_stats *out, gn_error *e) {
     out->series = st.series;
     out->instances = st.instances;
     out->bytes = st.bytes;
-    out->events = st.events + st.instances; /* every instance is an event too */
+    out->events = st.events + st.instances + st.series + st.studies; /* what is new is an event too */
     return 0;
 }
 

@@ -1,8 +1,8 @@
 /* schema: makes the tables of the index and brings older ones up to date (T40).
  *
  * Versions go forward only: steps[i] turns version i into i + 1 inside one transaction, which also writes the new number, so that a
- * crash leaves one version or the other. An older program refuses a newer schema. @INT, @TEXT, @BYTES and @ID stand for what the
- * engine calls these types. A step that has been released is never changed; a new one is added behind it.
+ * crash leaves one version or the other. An older program refuses a newer schema. @INT, @TEXT, @BYTES, @KEY (a number that we choose) and @ID (one that
+ * the engine chooses) stand for what the engine calls these types. A step that has been released is never changed; a new one is added behind it.
  *
  * Secondary indexes are few, because every one costs ingest: what C-FIND asks for by itself (patient, name, accession, date) and the
  * way down from a level to the next. Empty text is NULL, so that indexes of it can be partial; patient_id and issuer alone are
@@ -12,17 +12,17 @@
 #include <stdlib.h>
 
 static const char first_version[] =
-    "CREATE TABLE state (id @INT PRIMARY KEY, sequence @INT NOT NULL, pack @INT NOT NULL, pack_end @INT NOT NULL, patients @INT NOT NULL,"
+    "CREATE TABLE state (id @KEY, sequence @INT NOT NULL, pack @INT NOT NULL, pack_end @INT NOT NULL, patients @INT NOT NULL,"
     " studies @INT NOT NULL, series @INT NOT NULL, instances @INT NOT NULL, bytes @INT NOT NULL, events @INT NOT NULL);"
     "INSERT INTO state VALUES (1, 0, 0, 0, 0, 0, 0, 0, 0, 0);"
 
-    "CREATE TABLE patient (id @ID, patient_id @TEXT NOT NULL, issuer @TEXT NOT NULL, name @TEXT, name_a @TEXT, name_i @TEXT,"
+    "CREATE TABLE patient (id @KEY, patient_id @TEXT NOT NULL, issuer @TEXT NOT NULL, name @TEXT, name_a @TEXT, name_i @TEXT,"
     " name_p @TEXT, birth_date @INT, sex @TEXT, created_us @INT NOT NULL, UNIQUE (patient_id, issuer));"
     "CREATE INDEX patient_name ON patient (name_a, name_i, name_p);"
     "CREATE INDEX patient_name_i ON patient (name_i) WHERE name_i IS NOT NULL;"
     "CREATE INDEX patient_name_p ON patient (name_p) WHERE name_p IS NOT NULL;"
 
-    "CREATE TABLE study (id @ID, study_uid @TEXT NOT NULL UNIQUE, patient @INT NOT NULL, patient_id @TEXT NOT NULL, issuer @TEXT NOT NULL,"
+    "CREATE TABLE study (id @KEY, study_uid @TEXT NOT NULL UNIQUE, patient @INT NOT NULL, patient_id @TEXT NOT NULL, issuer @TEXT NOT NULL,"
     " name @TEXT, name_a @TEXT, name_i @TEXT, name_p @TEXT, birth_date @INT, sex @TEXT, study_date @INT, study_time @INT,"
     " study_time_text @TEXT, accession @TEXT, study_id @TEXT, description @TEXT, referring @TEXT, modalities @TEXT, sop_classes @TEXT,"
     " n_series @INT NOT NULL, n_instances @INT NOT NULL, created_us @INT NOT NULL, updated_us @INT NOT NULL);"
@@ -32,25 +32,25 @@ static const char first_version[] =
     "CREATE INDEX study_name_p ON study (name_p) WHERE name_p IS NOT NULL;"
     "CREATE INDEX study_accession ON study (accession) WHERE accession IS NOT NULL;"
     "CREATE INDEX study_day ON study (study_date, modalities);"
-    "CREATE TABLE study_attrs (id @INT PRIMARY KEY, data @BYTES NOT NULL);"
+    "CREATE TABLE study_attrs (id @KEY, data @BYTES NOT NULL);"
 
-    "CREATE TABLE series (id @ID, series_uid @TEXT NOT NULL, study @INT NOT NULL, modality @TEXT, number @INT, description @TEXT,"
+    "CREATE TABLE series (id @KEY, series_uid @TEXT NOT NULL, study @INT NOT NULL, modality @TEXT, number @INT, description @TEXT,"
     " body_part @TEXT, series_date @INT, series_time @INT, series_time_text @TEXT, station @TEXT, performing @TEXT, protocol @TEXT,"
     " laterality @TEXT, pps_date @INT, pps_time @INT, pps_time_text @TEXT, conflict @INT NOT NULL, n_instances @INT NOT NULL,"
     " created_us @INT NOT NULL, UNIQUE (series_uid, study));"
     "CREATE INDEX series_study ON series (study);"
-    "CREATE TABLE series_attrs (id @INT PRIMARY KEY, data @BYTES NOT NULL);"
+    "CREATE TABLE series_attrs (id @KEY, data @BYTES NOT NULL);"
 
-    "CREATE TABLE instance (id @INT PRIMARY KEY, sop_uid @TEXT NOT NULL UNIQUE, series @INT NOT NULL, sop_class @TEXT, number @INT,"
+    "CREATE TABLE instance (id @KEY, sop_uid @TEXT NOT NULL UNIQUE, series @INT NOT NULL, sop_class @TEXT, number @INT,"
     " transfer_syntax @TEXT NOT NULL, pack @INT NOT NULL, location @INT NOT NULL, length @INT NOT NULL, dataset_offset @INT NOT NULL,"
     " hash @BYTES NOT NULL, n_rows @INT, n_columns @INT, n_frames @INT, content_date @INT, content_time @INT, content_time_text @TEXT,"
     " received_us @INT NOT NULL, source @TEXT, findings @INT NOT NULL, damaged @INT NOT NULL);"
     "CREATE INDEX instance_series ON instance (series);"
-    "CREATE TABLE instance_detail (id @INT PRIMARY KEY, metadata @BYTES, frames @BYTES);"
+    "CREATE TABLE instance_detail (id @KEY, metadata @BYTES, frames @BYTES);"
     "CREATE TABLE superseded (id @ID, instance @INT NOT NULL, pack @INT NOT NULL, location @INT NOT NULL, length @INT NOT NULL,"
     " dataset_offset @INT NOT NULL, hash @BYTES NOT NULL, transfer_syntax @TEXT NOT NULL, sop_class @TEXT, at_us @INT NOT NULL);"
 
-    "CREATE TABLE event (sequence @INT PRIMARY KEY, at_us @INT NOT NULL, type @TEXT NOT NULL, instance @INT, series @INT, study @INT, detail @TEXT);"
+    "CREATE TABLE event (sequence @KEY, at_us @INT NOT NULL, type @TEXT NOT NULL, instance @INT, series @INT, study @INT, detail @TEXT);"
     "CREATE TABLE job (id @ID, kind @TEXT NOT NULL, priority @INT NOT NULL, payload @TEXT, not_before_us @INT NOT NULL, lease_us @INT NOT NULL,"
     " attempts @INT NOT NULL, state @INT NOT NULL, result @TEXT, created_us @INT NOT NULL, ended_us @INT);"
     "CREATE INDEX job_open ON job (kind, priority, id) WHERE state = 0;";
@@ -61,7 +61,8 @@ int schema_version(void) { return (int)GN_ARRAY_LEN(steps); }
 
 /* Puts the engine's words for the types. */
 static void translate(const db_class *c, const char *sql, gn_buf *out) {
-    const struct { const char *mark, *word; } words[] = { { "@INT", "BIGINT" }, { "@TEXT", c->text_type }, { "@BYTES", c->bytes_type }, { "@ID", c->id_type } };
+    const struct { const char *mark, *word; } words[] = { { "@INT", "BIGINT" }, { "@TEXT", c->text_type }, { "@BYTES", c->bytes_type }, { "@ID", c->id_type },
+                                                          { "@KEY", c->key_type } };
     while (*sql) {
         size_t i = 0, n = strcspn(sql, "@");
         gn_buf_append(out, sql, n);

@@ -17,7 +17,8 @@
 #include "query_match.h"
 
 enum { BUSY_MS = 15000, PROGRESS_STEPS = 2000 };
-#define WAL_TRUNCATE_BYTES (64 << 20) /* a WAL that has grown beyond this is cut when nobody reads */
+#define WAL_RESTART_BYTES (8 << 20)
+#define WAL_TRUNCATE_BYTES (256 << 20) /* the file is cut when it has grown beyond this; else its blocks are used again */
 
 typedef struct sqlite_stmt {
     db_stmt base;
@@ -52,9 +53,13 @@ int sqlite_fail(sqlite3 *handle, int rc, const char *what, gn_error *e) {
 
 /* ---- connections ------------------------------------------------------------------------------------------------------- */
 
+static const char *vfs; /* set once, before any connection */
+
 static void sqlite_setup(void) {
     (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* its counters share one lock among all connections */
+    (void)sqlite3_config(SQLITE_CONFIG_STMTJRNL_SPILL, -1); /* else each transaction takes 64 KiB for what it may undo */
     (void)sqlite3_initialize();
+    vfs = sqlite_vfs_register();
 }
 
 static int configure(sqlite_conn *c, db_role role, bool read_only, gn_error *e) {
@@ -84,14 +89,14 @@ static int open_immutable(const char *path, sqlite3 **handle) {
         else gn_buf_putc(&uri, *p);
     }
     gn_buf_puts(&uri, "?immutable=1");
-    int rc = uri.failed ? SQLITE_NOMEM : sqlite3_open_v2((const char *)uri.p, handle, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
+    int rc = uri.failed ? SQLITE_NOMEM : sqlite3_open_v2((const char *)uri.p, handle, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, vfs);
     gn_buf_done(&uri);
     return rc;
 }
 
 static int open_handle(const char *path, bool read_only, sqlite3 **handle) {
-    if (!read_only) return sqlite3_open_v2(path, handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
-    int rc = sqlite3_open_v2(path, handle, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
+    if (!read_only) return sqlite3_open_v2(path, handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, vfs);
+    int rc = sqlite3_open_v2(path, handle, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, vfs);
     if (rc == SQLITE_OK) rc = sqlite3_exec(*handle, "SELECT count(*) FROM sqlite_schema", NULL, NULL, NULL);
     if (rc != SQLITE_CANTOPEN && (rc & 0xFF) != SQLITE_READONLY) return rc;
     (void)sqlite3_close(*handle);
@@ -264,14 +269,18 @@ static int64_t wal_size(const sqlite_conn *c) {
     return size;
 }
 
-/* PASSIVE moves what it can without waiting for anyone; after it a writer that finds no reader starts the WAL over. One that has grown
- * large all the same is truncated, which waits a little for readers and gives up otherwise. */
+/* PASSIVE moves what is there without waiting for anyone, but a writer that goes on meanwhile leaves a rest, and a log with a rest only
+ * grows. So when it has grown, a second pass takes what came during the first, and RESTART, which keeps the writer out for the
+ * little that then remains, lets the next commit begin at the start of the file again. Readers hold it for moments only: when one is
+ * in the way, the next time will do. */
 static int sqlite_checkpoint(db *d, gn_error *e) {
     sqlite_conn *c = conn_of(d);
+    int64_t size = wal_size(c);
     int rc = sqlite3_wal_checkpoint_v2(c->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-    if (rc == SQLITE_OK && wal_size(c) > WAL_TRUNCATE_BYTES) {
+    if (rc == SQLITE_OK && size > WAL_RESTART_BYTES) rc = sqlite3_wal_checkpoint_v2(c->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    if (rc == SQLITE_OK && size > WAL_RESTART_BYTES) {
         (void)sqlite3_busy_timeout(c->handle, 20);
-        rc = sqlite3_wal_checkpoint_v2(c->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+        rc = sqlite3_wal_checkpoint_v2(c->handle, NULL, size > WAL_TRUNCATE_BYTES ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_RESTART, NULL, NULL);
         (void)sqlite3_busy_timeout(c->handle, BUSY_MS);
     }
     if ((rc & 0xFF) == SQLITE_BUSY || (rc & 0xFF) == SQLITE_LOCKED) return sqlite_sync(d, e);
@@ -303,7 +312,7 @@ static int sqlite_foreign(db *d, gn_error *e) {
 }
 
 const db_class sqlite_class = {
-    .name = "sqlite", .id_type = "INTEGER PRIMARY KEY", .text_type = "TEXT", .bytes_type = "BLOB",
+    .name = "sqlite", .key_type = "INTEGER PRIMARY KEY", .id_type = "INTEGER PRIMARY KEY", .text_type = "TEXT", .bytes_type = "BLOB",
     .list = "SELECT value FROM json_each", .position = "instr", .skip_locked = "", .mark = "PRAGMA application_id = 1196315730",
     .connect = sqlite_connect, .disconnect = sqlite_disconnect, .execute = sqlite_execute,
     .prepare = sqlite_prepare, .finalize = sqlite_finalize, .reset = sqlite_reset,

@@ -20,6 +20,8 @@ typedef struct sqlite_conn {
 } sqlite_conn;
 
 extern const db_class sqlite_class;
+/* Registers our way to files; its name, NULL: use the system's. Once a process. */
+const char *sqlite_vfs_register(void);
 int sqlite_fail(sqlite3 *handle, int rc, const char *what, gn_error *e);
 int sqlite_execute(db *d, const char *sql, gn_error *e);
 

@@ -17,25 +17,25 @@
                           "pack = $8, pack_end = $9 WHERE id = 1")                                                                \
     /* patients and studies */                                                                                                    \
     X(PATIENT_FIND, "SELECT id FROM patient WHERE patient_id = $1 AND issuer = $2")                                               \
-    X(PATIENT_ADD, "INSERT INTO patient (patient_id, issuer, name, name_a, name_i, name_p, birth_date, sex, created_us) "         \
-                   "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (patient_id, issuer) DO NOTHING RETURNING id")        \
+    X(PATIENT_ADD, "INSERT INTO patient (id, patient_id, issuer, name, name_a, name_i, name_p, birth_date, sex, created_us) "     \
+                   "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (patient_id, issuer) DO NOTHING")                \
     X(STUDY_FIND, "SELECT id, patient_id, issuer FROM study WHERE study_uid = $1")                                                \
-    X(STUDY_ADD, "INSERT INTO study (study_uid, patient, patient_id, issuer, name, name_a, name_i, name_p, birth_date, sex, "     \
-                 "study_date, study_time, study_time_text, accession, study_id, description, referring, modalities, "             \
+    X(STUDY_ADD, "INSERT INTO study (id, study_uid, patient, patient_id, issuer, name, name_a, name_i, name_p, birth_date, "      \
+                 "sex, study_date, study_time, study_time_text, accession, study_id, description, referring, modalities, "        \
                  "sop_classes, n_series, n_instances, created_us, updated_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, "  \
-                 "$11, $12, $13, $14, $15, $16, $17, $18, $19, 0, 0, $20, $20) ON CONFLICT (study_uid) DO NOTHING RETURNING id")  \
-    X(STUDY_ATTRS_ADD, "INSERT INTO study_attrs (id, data) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING")                          \
+                 "$11, $12, $13, $14, $15, $16, $17, $18, $19, $20, 0, 0, $21, $21) ON CONFLICT (study_uid) DO NOTHING")          \
+    X(STUDY_ATTRS_ADD, "INSERT INTO study_attrs (id, data) VALUES ($1, $2)")                                                      \
     X(STUDY_ATTRS, "SELECT data FROM study_attrs WHERE id = $1")                                                                  \
     X(STUDY_COUNT, "UPDATE study SET n_series = n_series + $1, n_instances = n_instances + $2, updated_us = $3 WHERE id = $4")    \
     X(STUDY_SETS, "SELECT modalities, sop_classes FROM study WHERE id = $1")                                                      \
     X(STUDY_SETS_PUT, "UPDATE study SET modalities = $1, sop_classes = $2 WHERE id = $3")                                         \
     /* series */                                                                                                                  \
     X(SERIES_FIND, "SELECT id, study, conflict FROM series WHERE series_uid = $1")                                                \
-    X(SERIES_ADD, "INSERT INTO series (series_uid, study, modality, number, description, body_part, series_date, series_time, "   \
-                  "series_time_text, station, performing, protocol, laterality, pps_date, pps_time, pps_time_text, conflict, "    \
-                  "n_instances, created_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, " \
-                  "0, $18) ON CONFLICT (series_uid, study) DO NOTHING RETURNING id")                                              \
-    X(SERIES_ATTRS_ADD, "INSERT INTO series_attrs (id, data) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING")                        \
+    X(SERIES_ADD, "INSERT INTO series (id, series_uid, study, modality, number, description, body_part, series_date, "            \
+                  "series_time, series_time_text, station, performing, protocol, laterality, pps_date, pps_time, "                \
+                  "pps_time_text, conflict, n_instances, created_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, "      \
+                  "$12, $13, $14, $15, $16, $17, $18, 0, $19) ON CONFLICT (series_uid, study) DO NOTHING")                        \
+    X(SERIES_ATTRS_ADD, "INSERT INTO series_attrs (id, data) VALUES ($1, $2)")                                                    \
     X(SERIES_ATTRS, "SELECT data FROM series_attrs WHERE id = $1")                                                                \
     X(SERIES_COUNT, "UPDATE series SET n_instances = n_instances + $1 WHERE id = $2")                                             \
     X(SERIES_STUDY, "SELECT study FROM series WHERE id = $1")                                                                     \
@@ -54,8 +54,8 @@
     X(INSTANCE_KNOWN_BY_ID, "SELECT " SQL_KNOWN ", r.series_uid, s.study_uid, i.sop_uid FROM instance i "                         \
                             "JOIN series r ON r.id = i.series JOIN study s ON s.id = r.study WHERE i.id = $1")                    \
     X(INSTANCE_DAMAGED, "UPDATE instance SET damaged = 1 WHERE id = $1")                                                          \
-    X(DETAIL_ADD, "INSERT INTO instance_detail (id, metadata, frames) VALUES ($1, $2, $3) "                                       \
-                  "ON CONFLICT (id) DO UPDATE SET metadata = excluded.metadata, frames = excluded.frames")                        \
+    X(DETAIL_ADD, "INSERT INTO instance_detail (id, metadata, frames) VALUES ($1, $2, $3)")                                       \
+    X(DETAIL_DROP, "DELETE FROM instance_detail WHERE id = $1")                                                                   \
     X(DETAIL_METADATA, "SELECT metadata FROM instance_detail WHERE id = $1")                                                      \
     X(DETAIL_FRAMES, "SELECT frames FROM instance_detail WHERE id = $1")                                                          \
     X(SUPERSEDED_ADD, "INSERT INTO superseded (instance, pack, location, length, dataset_offset, hash, transfer_syntax, "         \
@@ -66,13 +66,15 @@
     X(FIRST_STUDY, "SELECT min(id) FROM study WHERE patient = $1")                                                                \
     X(FIRST_SERIES, "SELECT min(id) FROM series WHERE study = $1")                                                                \
     X(FIRST_INSTANCE, "SELECT min(id) FROM instance WHERE series = $1")                                                           \
-    /* events: instances are their own events, numbered from the same sequence */                                                 \
+    /* events: new studies, series and instances are their own, numbered from the same sequence as the table's */                 \
     X(EVENT_ADD, "INSERT INTO event (sequence, at_us, type, instance, series, study, detail) "                                    \
                  "VALUES ($1, $2, $3, $4, $5, $6, $7)")                                                                           \
-    X(EVENTS, "SELECT sequence, at_us, type, instance, series, study, detail FROM event WHERE sequence > $1 "                     \
+    X(EVENTS, "SELECT sequence, at_us, instance, series, study, detail, type FROM event WHERE sequence > $1 "                     \
               "ORDER BY sequence LIMIT $2")                                                                                       \
-    X(EVENTS_STORED, "SELECT i.id, i.received_us, i.series, r.study, i.sop_uid FROM instance i JOIN series r "                    \
-                     "ON r.id = i.series WHERE i.id > $1 ORDER BY i.id LIMIT $2")                                                 \
+    X(EVENTS_INSTANCE, "SELECT i.id, i.received_us, i.id, i.series, r.study, i.sop_uid FROM instance i JOIN series r "            \
+                       "ON r.id = i.series WHERE i.id > $1 ORDER BY i.id LIMIT $2")                                               \
+    X(EVENTS_SERIES, "SELECT id, created_us, NULL, id, study, series_uid FROM series WHERE id > $1 ORDER BY id LIMIT $2")         \
+    X(EVENTS_STUDY, "SELECT id, created_us, NULL, NULL, id, study_uid FROM study WHERE id > $1 ORDER BY id LIMIT $2")             \
     /* jobs */                                                                                                                    \
     X(JOB_ADD, "INSERT INTO job (kind, priority, payload, not_before_us, lease_us, attempts, state, created_us) "                 \
                "VALUES ($1, $2, $3, $4, 0, 0, 0, $5) RETURNING id")                                                               \
