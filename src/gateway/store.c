@@ -61,10 +61,6 @@ static int respond(session *s, const dimse_message *m, const archive_result *res
 
 int serve_store(session *s, const dimse_message *m, gn_error *e) {
     if (!m->has_dataset) return session_refuse(s, m, DIMSE_CANNOT_UNDERSTAND, "C-STORE without a data set", 0, e);
-    if (!dicom_uid_valid(m->sop_class, strlen(m->sop_class)))
-        return session_refuse(s, m, DIMSE_IDENTIFIER_MISMATCH, "Affected SOP Class UID is not a UID", DICOM_TAG_AffectedSOPClassUID, e);
-    if (!dicom_uid_valid(m->sop_instance, strlen(m->sop_instance)))
-        return session_refuse(s, m, DIMSE_IDENTIFIER_MISMATCH, "Affected SOP Instance UID is not a UID", DICOM_TAG_AffectedSOPInstanceUID, e);
     if (!(s->rights & GATEWAY_MAY_STORE)) return session_refuse(s, m, DIMSE_NOT_AUTHORIZED, "storing is not allowed for this AE", 0, e);
 
     const dimse_context *context = dimse_association_context(s->association, m->context_id);

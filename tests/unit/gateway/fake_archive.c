@@ -76,9 +76,10 @@ int archive_ingest_finish(archive_ingest **slot, archive_result *r, gn_error *e)
         snprintf(r->comment, sizeof r->comment, "no space");
         rc = gn_fail(e, GN_E_NO_SPACE, "the disk is full");
     } else {
-        r->dimse_status = in->a->store_status;
+        bool named = dicom_uid_valid(in->sop_instance, strlen(in->sop_instance));
+        r->dimse_status = named ? in->a->store_status : 0xA900;
         r->findings = in->a->store_findings;
-        r->outcome = in->a->store_status >= 0xA000 && in->a->store_status < 0xB000 ? ARCHIVE_REFUSED : ARCHIVE_STORED;
+        r->outcome = r->dimse_status >= 0xA000 && r->dimse_status < 0xB000 ? ARCHIVE_REFUSED : ARCHIVE_STORED;
         if (r->dimse_status) snprintf(r->comment, sizeof r->comment, "as told");
         if (r->outcome == ARCHIVE_STORED) fake_archive_add(in->a, in->sop_class, in->sop_instance, in->transfer_syntax, in->bytes.p, in->bytes.n);
     }
