@@ -173,3 +173,11 @@ def dataset_bytes(path):
 
 def sha(path):
     return hashlib.sha256(dataset_bytes(path)).hexdigest()
+
+
+def content(path):
+    """What a file says, however it is encoded: for peers that write sequences and lengths their own way (DCMTK's tools do)."""
+    import pydicom
+    ds = pydicom.dcmread(path, force=True)
+    text = '\n'.join('%s %r' % (e.tag, e.value) for e in ds.iterall() if e.tag.element != 0 and e.VR != 'SQ' and not e.tag.is_private and e.tag != 0xFFFCFFFC)
+    return hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()

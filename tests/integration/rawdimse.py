@@ -141,7 +141,7 @@ class Peer:
                 return ('abort', body[2], body[3])
             o = 0
             while o + 6 <= len(body):
-                n, _, ctrl = struct.unpack_from('>IBB', body, o)
+                n, self.last_context, ctrl = struct.unpack_from('>IBB', body, o)
                 part = body[o + 6:o + 4 + n]
                 if ctrl & 1:
                     cmd += part

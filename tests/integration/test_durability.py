@@ -75,8 +75,9 @@ def test_T31_full_disk_answers_A700_and_recovers(gantry, tmp_path):
     disk.mkdir()
     if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=48m', 'none', str(disk)], capture_output=True).returncode:
         pytest.skip('tmpfs cannot be mounted here')
+    g = gantry('--reserve-space', str(4 << 20), name='disk/data', start=False)
     try:
-        g = gantry('--reserve-space', str(4 << 20), name='disk/data')
+        g.start()
         stored, status = {}, 0
         with raw.Peer(g.port, timeout=30) as p:
             p.associate(CONTEXT)
@@ -114,23 +115,20 @@ def test_T30_failing_sync_is_a_failed_store_never_a_success(gantry, tmp_path):
     probe = subprocess.run(['strace', '-f', '-e', 'trace=fdatasync', '-e', 'inject=fdatasync:error=EIO:when=1', 'true'], capture_output=True)
     if probe.returncode:
         pytest.skip('strace cannot inject faults here')
-    # When=20+ leaves the start alone; every second sync after that fails.
-    g = gantry(wrap=['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=fdatasync,fsync', '-e', 'inject=fdatasync:error=EIO:when=6+3'])
+    # The counter is each thread's own: the start stays below 12, the one association's thread goes beyond it.
+    g = gantry(wrap=['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=fdatasync,fsync', '-e', 'inject=fdatasync:error=EIO:when=12+4'])
     ok, bad = {}, []
-    for i in range(40):
-        uid = '1.2.30.%d' % i
-        data = make(uid, 5000)
-        try:
-            with raw.Peer(g.port, timeout=20) as p:
-                if p.associate(CONTEXT) != 2:
-                    continue
-                cmd, _ = p.store(1, raw.SECONDARY_CAPTURE, uid, data)
-                if cmd[0x900] == 0:
-                    ok[uid] = data
-                else:
-                    bad.append(cmd[0x900])
-        except (OSError, ConnectionError, TypeError):
-            pass
+    with raw.Peer(g.port, timeout=20) as p:
+        assert p.associate(CONTEXT) == 2
+        for i in range(40):
+            uid = '1.2.30.%d' % i
+            data = make(uid, 5000)
+            cmd, _ = p.store(1, raw.SECONDARY_CAPTURE, uid, data)
+            if cmd[0x900] == 0:
+                ok[uid] = data
+            else:
+                bad.append(cmd[0x900])
+    assert len(ok) >= 11
     assert bad and all(s >> 8 in (0xA7, 0x01) for s in bad), bad
     g.stop()
     out = g.export(tmp_path / 'out')

@@ -42,7 +42,7 @@ def test_receiving_a_2_gb_multiframe_adds_less_than_16_MiB(gantry, tmp_path):
 
 @pytest.mark.skipif(SANITIZED, reason='memory of a sanitizer build says nothing')
 def test_500_idle_associations_fit_in_64_MiB(gantry):
-    g = gantry('--max-associations', '600')
+    g = gantry('--maximum-associations', '600')
     peers = []
     for _ in range(500):
         p = raw.Peer(g.port)

@@ -172,7 +172,7 @@ def test_T4_silent_and_slow_peers_do_not_keep_others_out(gantry):
 
 
 def test_T4_association_limit_is_a_transient_rejection_and_ends(gantry):
-    g = gantry('--max-associations', '5')
+    g = gantry('--maximum-associations', '5')
     held = [raw.Peer(g.port) for _ in range(5)]
     assert all(p.associate([(1, raw.VERIFICATION, [raw.IMPLICIT])]) == 2 for p in held)
     with raw.Peer(g.port, timeout=5) as p:
@@ -187,7 +187,7 @@ def test_T4_association_limit_is_a_transient_rejection_and_ends(gantry):
 
 
 def test_T4_timers_end_silent_associations(gantry):
-    g = gantry('--artim-timeout', '1', '--idle-timeout', '1', '--dimse-timeout', '2')
+    g = gantry('--artim-timeout', '1', '--idle-timeout', '1', '--message-timeout', '2')
     p, q, r = raw.Peer(g.port, timeout=8), raw.Peer(g.port, timeout=8), raw.Peer(g.port, timeout=8)
     q.associate(STORE)
     r.associate(STORE)
