@@ -24,6 +24,11 @@
 #define CHECKPOINT_BYTES (UINT64_C(64) << 20)
 #define CHECKPOINT_ROWS 4000u
 
+const char *archive_level_text(archive_level l) {
+    static const char *const text[] = { "PATIENT", "STUDY", "SERIES", "IMAGE" };
+    return (unsigned)l < GN_ARRAY_LEN(text) ? text[l] : "";
+}
+
 /* ---- the keeper -------------------------------------------------------------------------------------------------------- */
 
 static bool wait_a_second(archive *a) {

@@ -8,6 +8,9 @@
 #include "internal.h"
 
 #define INLINE_MAX 4096u /* longer binary values are left to bulk retrieval */
+/* Pixel data that was cut off is kept with a warning: its other frames are fine (T9). */
+const dicom_stream_options DESCRIBE_STREAM = { .accept_cut_pixel_data = true };
+
 #define METADATA_MAX ((size_t)64 << 20)
 
 const dicom_transfer_syntax *describe_transfer_syntax(const char *uid, dicom_transfer_syntax *unknown) {

@@ -40,7 +40,7 @@ static int copy_request(archive_ingest *in, const archive_ingest_request *r, gn_
 static int get_resources(archive_ingest *in, gn_error *e) {
     in->scratch = pool_take_scratch(&in->archive->pool, e);
     in->block = in->scratch ? pool_take(&in->archive->pool, e) : NULL;
-    in->stream = in->block ? dicom_stream_new(in->scratch->arena, in->ts, NULL, e) : NULL;
+    in->stream = in->block ? dicom_stream_new(in->scratch->arena, in->ts, &DESCRIBE_STREAM, e) : NULL;
     if (!in->stream) return e && e->code ? e->code : GN_E_NO_MEMORY;
     if (XXH3_128bits_reset(in->scratch->hash) != XXH_OK) return gn_fail(e, GN_E_INTERNAL, "cannot begin a hash");
     in->n = STORE_RECORD_HEADER;

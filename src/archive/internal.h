@@ -69,6 +69,7 @@ void refuse(verdict *v, int code, uint16_t status, const char *format, ...) GN_P
 /* Is this finding worth a warning status? */
 bool finding_warns(uint32_t findings);
 
+extern const dicom_stream_options DESCRIBE_STREAM; /* how objects are parsed as they pass */
 const dicom_transfer_syntax *describe_transfer_syntax(const char *uid, dicom_transfer_syntax *unknown);
 /* Frame table and pixel findings, then metadata: into s->frames and s->packed, and from there into *x (borrowed from s). */
 void describe_pixels(scratch *s, const dicom_dataset *ds, const dicom_transfer_syntax *ts, object_read read_at, void *ctx, verdict *v, index_instance *x);

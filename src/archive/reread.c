@@ -81,7 +81,7 @@ int reread_object(archive *a, const store_record *r, const index_location *l, re
     if (rc) return rc;
     gn_error why = GN_ERROR_INIT;
     out->scratch = pool_take_scratch(&a->pool, &why);
-    dicom_stream *stream = out->scratch ? dicom_stream_new(out->scratch->arena, ts, NULL, &why) : NULL;
+    dicom_stream *stream = out->scratch ? dicom_stream_new(out->scratch->arena, ts, &DESCRIBE_STREAM, &why) : NULL;
     rc = stream ? push_all(&b, r, out->scratch, stream, &why) : GN_E_NO_MEMORY;
     if (!rc) rc = describe(&b, stream, out, &why);
     dicom_stream_free(&stream);

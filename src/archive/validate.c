@@ -43,12 +43,13 @@ static void warn(verdict *v, archive_finding f) {
 
 /* Sloppy UIDs (letters, empty components) are kept with a warning; what could be anything else than a name is not (T12). */
 static bool could_be_uid(const char *p, size_t n) {
+    if (n == 0 || *p == '.' || *p == '-') return false;
     for (size_t i = 0; i < n; i++) {
         char c = p[i];
         bool ok = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '-' || c == '_';
         if (!ok) return false;
     }
-    return n > 0 && n <= DICOM_UID_MAX;
+    return n <= DICOM_UID_MAX;
 }
 
 static void take_uid(const dicom_dataset *ds, dicom_tag tag, const char *name, verdict *v, char out[65]) {

@@ -174,7 +174,7 @@ static int drop_detail(batch *b, int64_t id, gn_error *e) {
 }
 
 /* What is known of the instance: 1 there, 0 not. */
-typedef struct earlier { index_known known; int64_t series; bool damaged; } earlier;
+typedef struct earlier { index_known known; int64_t series; } earlier;
 
 static int find_earlier(batch *b, const index_instance *it, earlier *o, gn_error *e) {
     db_stmt *s;
@@ -184,8 +184,7 @@ static int find_earlier(batch *b, const index_instance *it, earlier *o, gn_error
     rc = db_step(s, e);
     if (rc == 1) {
         engine_read_known(s, &o->known);
-        o->series = db_int(s, 9);
-        o->damaged = db_int(s, 10) != 0;
+        o->series = db_int(s, 10);
     }
     db_reset(s);
     return rc;
@@ -238,7 +237,7 @@ static int decide_known(batch *b, index_instance *it, const earlier *o, gn_error
     bool same = memcmp(o->known.hash, it->hash, sizeof it->hash) == 0 && strcmp(o->known.transfer_syntax, it->transfer_syntax_uid ? it->transfer_syntax_uid : "") == 0;
     it->instance_id = o->known.instance_id;
     it->superseded = o->known.location;
-    if (o->damaged && !same_place(&o->known.location, &it->location)) return replace(b, it, o, e);
+    if (o->known.damaged && !same_place(&o->known.location, &it->location)) return replace(b, it, o, e);
     if (same) {
         it->outcome = ARCHIVE_DUPLICATE;
         return 0;

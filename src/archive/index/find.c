@@ -3,7 +3,7 @@
 
 #include "engine.h"
 
-enum { KNOWN_SERIES_UID = 9, KNOWN_STUDY_UID, KNOWN_SOP_UID }; /* columns behind SQL_KNOWN */
+enum { KNOWN_SERIES_UID = 10, KNOWN_STUDY_UID, KNOWN_SOP_UID }; /* columns behind SQL_KNOWN */
 
 void engine_read_known(db_stmt *s, index_known *k) {
     size_t n;
@@ -16,6 +16,7 @@ void engine_read_known(db_stmt *s, index_known *k) {
     db_copy_text(s, 6, k->sop_class, sizeof k->sop_class);
     db_copy_text(s, 7, k->transfer_syntax, sizeof k->transfer_syntax);
     k->findings = (uint32_t)db_int(s, 8);
+    k->damaged = db_int(s, 9) != 0;
 }
 
 static void read_known_with_uids(db_stmt *s, index_known *k) {

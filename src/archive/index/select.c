@@ -51,9 +51,9 @@ int index_select(index_engine *x, const archive_selection *sel, int (*visit)(voi
         index_known k;
         char sop_uid[129];
         engine_read_known(s, &k);
-        db_copy_text(s, 9, k.series_uid, sizeof k.series_uid);
-        db_copy_text(s, 10, k.study_uid, sizeof k.study_uid);
-        db_copy_text(s, 11, sop_uid, sizeof sop_uid);
+        db_copy_text(s, 10, k.series_uid, sizeof k.series_uid);
+        db_copy_text(s, 11, k.study_uid, sizeof k.study_uid);
+        db_copy_text(s, 12, sop_uid, sizeof sop_uid);
         rc = visit(ctx, &k, sop_uid);
     }
     if (s) db_reset(s);

@@ -5,7 +5,7 @@
 #ifndef GANTRY_ARCHIVE_INDEX_STATEMENTS_H
 #define GANTRY_ARCHIVE_INDEX_STATEMENTS_H
 
-#define SQL_KNOWN "i.id, i.hash, i.length, i.pack, i.location, i.dataset_offset, i.sop_class, i.transfer_syntax, i.findings"
+#define SQL_KNOWN "i.id, i.hash, i.length, i.pack, i.location, i.dataset_offset, i.sop_class, i.transfer_syntax, i.findings, i.damaged"
 
 #define SQL_TABLE(X)                                                                                                              \
     /* state: one row, what every batch changes */                                                                                \
@@ -48,7 +48,7 @@
                         "location = $6, length = $7, dataset_offset = $8, hash = $9, n_rows = $10, n_columns = $11, "             \
                         "n_frames = $12, content_date = $13, content_time = $14, content_time_text = $15, received_us = $16, "    \
                         "source = $17, findings = $18, damaged = 0 WHERE id = $19")                                               \
-    X(INSTANCE_FIND, "SELECT " SQL_KNOWN ", i.series, i.damaged FROM instance i WHERE i.sop_uid = $1")                            \
+    X(INSTANCE_FIND, "SELECT " SQL_KNOWN ", i.series FROM instance i WHERE i.sop_uid = $1")                                       \
     X(INSTANCE_KNOWN, "SELECT " SQL_KNOWN ", r.series_uid, s.study_uid FROM instance i JOIN series r ON r.id = i.series "         \
                       "JOIN study s ON s.id = r.study WHERE i.sop_uid = $1")                                                      \
     X(INSTANCE_KNOWN_BY_ID, "SELECT " SQL_KNOWN ", r.series_uid, s.study_uid, i.sop_uid FROM instance i "                         \

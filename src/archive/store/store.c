@@ -171,6 +171,7 @@ void store_close(store **sp) {
     pthread_mutex_destroy(&s->read_lock);
     pthread_mutex_destroy(&s->folder_lock);
     pthread_mutex_destroy(&s->quarantine_lock);
+    free(s->zeros);
     free(s->path);
     free(s);
     *sp = NULL;

@@ -31,7 +31,9 @@ struct store {
 
     /* the pack being written: one caller at a time (the leader of the commit); `end` under end_lock for others */
     int pack_fd;
-    bool pack_fresh; /* begin a new pack at the next append */
+    bool pack_fresh;  /* begin a new pack at the next append */
+    uint64_t written; /* its length on disk: beyond `end` are zeros */
+    uint8_t *zeros;
     pthread_mutex_t end_lock;
     index_position end;
 
