@@ -24,7 +24,8 @@ char *progress_time(double seconds, char *buf) {
     if (!(seconds >= 0)) seconds = 0;
     if (seconds > 359999) seconds = 359999;
     unsigned s = (unsigned)(seconds + 0.5);
-    if (s < 60) snprintf(buf, 24, "%u s", s);
+    if (seconds < 9.95) snprintf(buf, 24, "%.1f s", seconds);
+    else if (s < 60) snprintf(buf, 24, "%u s", s);
     else if (s < 3600) snprintf(buf, 24, "%u:%02u", s / 60, s % 60);
     else snprintf(buf, 24, "%u:%02u:%02u", s / 3600, s / 60 % 60, s % 60);
     return buf;

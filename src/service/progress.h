@@ -29,7 +29,7 @@ double progress_end(progress *p);
 /* The line itself, at most `columns` wide, without control characters. Returns buf. */
 typedef struct progress_state { const char *label; uint64_t done, total, bytes, total_bytes, problems; double seconds; } progress_state;
 char *progress_format(char *buf, size_t size, unsigned columns, const progress_state *s);
-/* "412 B", "1.50 MB": powers of 1000, three digits. "7 s", "1:05", "2:03:00". buf of at least 24 bytes; return buf. */
+/* "412 B", "1.50 MB": powers of 1000, three digits. "0.8 s", "42 s", "1:05", "2:03:00". buf of at least 24 bytes; return buf. */
 char *progress_bytes(double bytes, char *buf);
 char *progress_time(double seconds, char *buf);
 

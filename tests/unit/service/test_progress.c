@@ -24,21 +24,21 @@ TEST(bytes_have_three_digits) {
 
 TEST(times) {
     char b[24];
-    CHECK_STR(progress_time(0, b), "0 s");
+    CHECK_STR(progress_time(0, b), "0.0 s");
     CHECK_STR(progress_time(59.4, b), "59 s");
     CHECK_STR(progress_time(65, b), "1:05");
     CHECK_STR(progress_time(7380, b), "2:03:00");
     CHECK_STR(progress_time(1e12, b), "99:59:59");
-    CHECK_STR(progress_time(-5, b), "0 s");
+    CHECK_STR(progress_time(-5, b), "0.0 s");
 }
 
 TEST(lines) {
     CHECK_STR(line(79, (progress_state){ "send", 412, 1000, 88100000, 200000000, 2, 10 }),
               "send [##########..............] 412/1000  44%  8.81 MB/s  13 s left  2 problems");
-    CHECK_STR(line(200, (progress_state){ "import", 5, 0, 0, 0, 0, 2 }), "import 5  2/s  2 s");
+    CHECK_STR(line(200, (progress_state){ "import", 5, 0, 0, 0, 0, 2 }), "import 5  2/s  2.0 s");
     CHECK_STR(line(200, (progress_state){ "move", 0, 0, 0, 0, 0, 0 }), "move 0");
     CHECK_STR(line(200, (progress_state){ "get", 10, 10, 1000000, 0, 1, 4 }),
-              "get [##############################] 10/10 100%  250 kB/s  4 s  1 problem");
+              "get [##############################] 10/10 100%  250 kB/s  4.0 s  1 problem");
     CHECK_STR(line(200, (progress_state){ "x", 20, 10, 0, 0, 0, 0 }), "x [##############################] 20/10 100%");
 }
 
