@@ -15,7 +15,7 @@ static inline uint8_t byte_at(const pixel_job *job, uint64_t i) {
 
 static void unpack_bits(const pixel_job *job, uint8_t *out, size_t count) {
     uint64_t bit = job->bit_offset;
-    for (size_t i = 0; i < count; i++, bit++) out[i] = (uint8_t)(byte_at(job, bit / 8) >> (bit % 8) & 1u);
+    for (size_t i = 0; i < count; i++, bit++) out[i] = (uint8_t)(((unsigned)byte_at(job, bit / 8) >> (bit % 8)) & 1u);
 }
 
 static void copy_packed(const pixel_job *job, uint8_t *out, size_t n, uint64_t bits) {

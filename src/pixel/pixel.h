@@ -42,7 +42,8 @@ typedef struct pixel_limits { uint64_t max_frame_bytes; /* 0: 1 GiB */ uint32_t 
 int pixel_decode(const dicom_transfer_syntax *ts, const pixel_format *f, const void *encoded, size_t n, unsigned bit_offset, const pixel_limits *limits, pixel_frame *out, gn_error *e);
 bool pixel_can_decode(const char *transfer_syntax_uid);
 bool pixel_can_encode(const char *transfer_syntax_uid); /* native, RLE, JPEG baseline, JPEG-LS lossless and near-lossless, J2K (both), HTJ2K lossless (.201), RPCL (.202) */
-typedef struct pixel_encode_options { unsigned quality; /* JPEG 1..100 (0: 90) */ unsigned near; /* JPEG-LS NEAR */ double ratio; /* J2K lossy target, 0: lossless */ } pixel_encode_options;
+typedef struct pixel_encode_options { unsigned quality; /* JPEG 1..100 (0: 90) */ unsigned near; /* JPEG-LS NEAR */ double ratio; /* J2K lossy target, 0: lossless */
+    bool new_instance; /* pixel_transcode: a lossy result is a new SOP instance, derived from the old one */ } pixel_encode_options;
 int pixel_encode(const char *transfer_syntax_uid, const pixel_frame *frame, const pixel_encode_options *o, gn_buf *out, gn_error *e);
 
 /* ---- display (PS3.3 C.7.6.3.1.2, C.11; PS3.4 N) ---------------------------------------------------------------------------- */

@@ -23,22 +23,30 @@ static int read_at(void *ctx, uint64_t offset, void *buf, size_t n) {
     return 0;
 }
 
-int image_load(image *im, const char *path, gn_error *e) {
-    char full[4096];
+int image_take(image *im, gn_buf *bytes, gn_error *e) {
     dicom_read_options options = { .keep_everything = true, .accept_truncated = true };
     memset(im, 0, sizeof *im);
-    int n = snprintf(full, sizeof full, "%s/%s", testdata_dir(), path);
-    if (n < 0 || (size_t)n >= sizeof full) return gn_fail(e, GN_E_INVALID, "%s: long path", path);
-    int rc = gn_file_load(full, (size_t)1 << 30, &im->bytes, e);
-    if (rc) return rc;
+    im->bytes = *bytes;
+    *bytes = (gn_buf)GN_BUF_INIT;
     im->arena = gn_arena_new((size_t)1 << 30);
     if (!im->arena) return gn_fail(e, GN_E_NO_MEMORY, "no arena");
-    if ((rc = dicom_file_read(im->arena, im->bytes.p, im->bytes.n, &options, &im->file, e)) != 0) return rc;
-    if ((rc = pixel_format_of(im->file.dataset, &im->format, e)) != 0) return rc;
+    int rc = dicom_file_read(im->arena, im->bytes.p, im->bytes.n, &options, &im->file, e);
+    if (!rc) rc = pixel_format_of(im->file.dataset, &im->format, e);
+    if (rc) return rc;
     dicom_pixel_describe(im->file.dataset, im->file.transfer_syntax, &im->description);
     if (!im->description.present) return gn_fail(e, GN_E_NOT_FOUND, "no pixel data");
     rc = dicom_pixel_frames(im->file.dataset, &im->description, read_at, im, &im->frames, &im->count, e);
     return rc == GN_E_TRUNCATED ? 0 : rc; /* the frames that are there */
+}
+
+int image_load(image *im, const char *path, gn_error *e) {
+    char full[4096];
+    gn_buf bytes = GN_BUF_INIT;
+    memset(im, 0, sizeof *im);
+    int n = snprintf(full, sizeof full, "%s/%s", testdata_dir(), path);
+    if (n < 0 || (size_t)n >= sizeof full) return gn_fail(e, GN_E_INVALID, "%s: long path", path);
+    int rc = gn_file_load(full, (size_t)1 << 30, &bytes, e);
+    return rc ? rc : image_take(im, &bytes, e);
 }
 
 void image_done(image *im) {

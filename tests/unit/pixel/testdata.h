@@ -19,6 +19,8 @@ typedef struct image {
 } image;
 /* `path` is relative to the folder. Fails with the first thing that is wrong; image_done is due in any case. */
 int image_load(image *im, const char *path, gn_error *e);
+/* The same from bytes in memory, which are taken over. */
+int image_take(image *im, gn_buf *bytes, gn_error *e);
 void image_done(image *im);
 /* The encoded bytes of frame i (from 0), its fragments joined. */
 int image_encoded(image *im, size_t i, gn_buf *out, gn_error *e);
