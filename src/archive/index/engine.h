@@ -40,5 +40,7 @@ int engine_write_begin(index_engine *x, db **d, gn_error *e);
 int engine_write_end(index_engine *x, int rc, gn_error *e);
 /* The columns of SQL_KNOWN, without the UIDs of study and series. */
 void engine_read_known(db_stmt *s, index_known *k);
+/* The same with the UIDs of series, study and instance behind. */
+void engine_read_known_uids(db_stmt *s, index_known *k, char *sop_uid, size_t size);
 
 #endif

@@ -25,6 +25,11 @@ static void read_known_with_uids(db_stmt *s, index_known *k) {
     db_copy_text(s, KNOWN_STUDY_UID, k->study_uid, sizeof k->study_uid);
 }
 
+void engine_read_known_uids(db_stmt *s, index_known *k, char *sop_uid, size_t size) {
+    read_known_with_uids(s, k);
+    db_copy_text(s, KNOWN_SOP_UID, sop_uid, size);
+}
+
 int index_find_instance(index_engine *x, const char *sop_instance, index_known *known, gn_error *e) {
     db *d;
     db_stmt *s;
@@ -158,10 +163,7 @@ static int visit_one(walk *w, int64_t id, gn_error *e) {
     if (rc) return rc;
     db_bind_int(s, 1, id);
     rc = db_step(s, e);
-    if (rc == 1) {
-        read_known_with_uids(s, &k);
-        db_copy_text(s, KNOWN_SOP_UID, sop_uid, sizeof sop_uid);
-    }
+    if (rc == 1) engine_read_known_uids(s, &k, sop_uid, sizeof sop_uid);
     db_reset(s);
     return rc == 1 ? w->visit(w->ctx, &k, sop_uid) : rc; /* gone meanwhile: nothing to visit */
 }

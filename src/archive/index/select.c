@@ -1,64 +1,87 @@
-/* select: the instances that a retrieval names, in the order in which they are sent: study, series number, instance number. */
+/* select: which instances a retrieval means, in the order in which they are sent: by study, series number, instance number, then UIDs.
+ *
+ * Each list of UIDs is one parameter, a JSON array, so that a list of thousands is the same statement as one of two. The rows are visited
+ * while a reader is held: a visitor that sends would hold it for a peer, so visitors only take notes. */
 #include "engine.h"
 
-/* A backslash list as a JSON array for the engine's list function. */
-static void json_list(const char *list, gn_buf *out) {
+#define SELECT_HEAD                                                                                                      \
+    "SELECT " SQL_KNOWN ", r.series_uid, s.study_uid, i.sop_uid FROM instance i JOIN series r ON r.id = i.series "        \
+    "JOIN study s ON s.id = r.study WHERE "
+/* Without a number: behind those that have one. */
+#define SELECT_TAIL                                                                                                      \
+    " ORDER BY s.id, coalesce(r.number, 9223372036854775807), r.series_uid, coalesce(i.number, 9223372036854775807), i.sop_uid"
+
+enum { LISTS = 3 };
+
+typedef struct selection {
+    const char *patient_id;
+    gn_buf list[LISTS]; /* JSON arrays of study, series and instance UIDs */
+    gn_buf sql;
+} selection;
+
+/* Cuts at backslashes, without spaces and empty pieces. */
+static void list_to_json(const char *uids, gn_buf *out) {
     gn_json j;
     gn_json_init(&j, out);
     gn_json_open(&j, '[');
-    for (const char *p = list; *p;) {
-        size_t n = strcspn(p, "\\");
-        if (n) gn_json_string_n(&j, p, n);
-        p += n + (p[n] == '\\');
+    for (const char *p = uids; *p; p += *p == '\\') {
+        size_t n = strcspn(p, "\\"), from = 0, to = n;
+        while (to > from && p[to - 1] == ' ') to--;
+        while (from < to && p[from] == ' ') from++;
+        if (to > from) gn_json_string_n(&j, p + from, to - from);
+        p += n;
     }
     gn_json_close(&j, ']');
 }
 
-typedef struct condition { const char *column, *value; gn_buf list; } condition;
-
-static void compose(index_engine *x, condition *c, size_t n, gn_buf *sql) {
-    int parameter = 0;
-    gn_buf_puts(sql, "SELECT " SQL_KNOWN ", r.series_uid, s.study_uid, i.sop_uid FROM instance i JOIN series r ON r.id = i.series JOIN study s ON s.id = r.study WHERE 1 = 1");
-    for (size_t i = 0; i < n; i++) {
-        if (!c[i].value) continue;
-        parameter++;
-        if (strchr(c[i].value, '\\')) {
-            json_list(c[i].value, &c[i].list);
-            gn_buf_printf(sql, " AND %s IN (%s($%d))", c[i].column, x->class->list, parameter);
-        } else {
-            gn_buf_printf(sql, " AND %s = $%d", c[i].column, parameter);
-        }
+static int compose(index_engine *x, const archive_selection *s, selection *c, gn_error *e) {
+    static const char *const columns[LISTS] = { "s.study_uid", "r.series_uid", "i.sop_uid" };
+    const char *const uids[LISTS] = { s->study_uids, s->series_uids, s->sop_uids };
+    int n = 0;
+    gn_buf_puts(&c->sql, SELECT_HEAD);
+    if (s->patient_id && *s->patient_id) {
+        c->patient_id = s->patient_id;
+        gn_buf_printf(&c->sql, "s.patient IN (SELECT id FROM patient WHERE patient_id = $%d)", ++n);
     }
-    gn_buf_puts(sql, " ORDER BY s.id, r.number, r.id, i.number, i.id");
+    for (size_t i = 0; i < LISTS; i++) {
+        if (!uids[i] || !*uids[i]) continue;
+        gn_buf_puts(&c->sql, n ? " AND " : "");
+        gn_buf_printf(&c->sql, "%s IN (%s($%d))", columns[i], x->class->list, ++n);
+        list_to_json(uids[i], &c->list[i]);
+        if (c->list[i].failed) return gn_fail(e, GN_E_TOO_LARGE, "a list of UIDs is too long");
+    }
+    gn_buf_puts(&c->sql, SELECT_TAIL);
+    if (!n) return gn_fail(e, GN_E_INVALID, "a retrieval must name a patient, study, series or instance");
+    return c->sql.failed ? gn_fail(e, GN_E_NO_MEMORY, "no memory for a selection") : 0;
 }
 
-int index_select(index_engine *x, const archive_selection *sel, int (*visit)(void *ctx, const index_known *k, const char *sop_instance), void *ctx, gn_error *e) {
-    condition c[] = { { "s.patient_id", sel->patient_id, GN_BUF_INIT }, { "s.study_uid", sel->study_uids, GN_BUF_INIT }, { "r.series_uid", sel->series_uids, GN_BUF_INIT }, { "i.sop_uid", sel->sop_uids, GN_BUF_INIT } };
-    gn_buf sql = GN_BUF_INIT;
-    db *d;
-    db_stmt *s = NULL;
-    int rc = engine_read_begin(x, &d, e);
+static int run(db *d, const selection *c, int (*visit)(void *ctx, const index_known *k, const char *sop_instance), void *ctx, gn_error *e) {
+    db_stmt *s;
+    int rc = db_cached(d, (const char *)c->sql.p, &s, e), i = 1;
     if (rc) return rc;
-    compose(x, c, GN_ARRAY_LEN(c), &sql);
-    rc = sql.failed ? gn_fail(e, GN_E_NO_MEMORY, "no memory for a selection") : db_cached(d, (const char *)sql.p, &s, e);
-    int parameter = 0;
-    for (size_t i = 0; !rc && i < GN_ARRAY_LEN(c); i++) {
-        if (!c[i].value) continue;
-        if (c[i].list.p) db_bind_text(s, ++parameter, (const char *)c[i].list.p, c[i].list.n);
-        else db_bind_string(s, ++parameter, c[i].value);
-    }
-    while (!rc && (rc = db_step(s, e)) == 1) {
+    if (c->patient_id) db_bind_string(s, i++, c->patient_id);
+    for (size_t k = 0; k < LISTS; k++)
+        if (c->list[k].n) db_bind_text(s, i++, (const char *)c->list[k].p, c->list[k].n);
+    while ((rc = db_step(s, e)) == 1) {
         index_known k;
         char sop_uid[129];
-        engine_read_known(s, &k);
-        db_copy_text(s, 10, k.series_uid, sizeof k.series_uid);
-        db_copy_text(s, 11, k.study_uid, sizeof k.study_uid);
-        db_copy_text(s, 12, sop_uid, sizeof sop_uid);
-        rc = visit(ctx, &k, sop_uid);
+        engine_read_known_uids(s, &k, sop_uid, sizeof sop_uid);
+        if ((rc = visit(ctx, &k, sop_uid)) != 0) break;
     }
-    if (s) db_reset(s);
-    engine_read_end(x, &d);
-    for (size_t i = 0; i < GN_ARRAY_LEN(c); i++) gn_buf_done(&c[i].list);
-    gn_buf_done(&sql);
+    db_reset(s);
+    return rc;
+}
+
+int index_select(index_engine *x, const archive_selection *s, int (*visit)(void *ctx, const index_known *k, const char *sop_instance), void *ctx, gn_error *e) {
+    selection c = { .patient_id = NULL };
+    db *d;
+    int rc = compose(x, s, &c, e);
+    if (!rc) rc = engine_read_begin(x, &d, e);
+    if (!rc) {
+        rc = run(d, &c, visit, ctx, e);
+        engine_read_end(x, &d);
+    }
+    for (size_t i = 0; i < LISTS; i++) gn_buf_done(&c.list[i]);
+    gn_buf_done(&c.sql);
     return rc;
 }

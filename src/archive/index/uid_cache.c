@@ -51,6 +51,7 @@ uid_entry *uid_cache_put(uid_cache *c, const char *uid, int64_t study, int64_t i
     place->id = id;
     place->study = study;
     place->used = ++c->clock;
-    (void)snprintf(place->uid, sizeof place->uid, "%s", uid);
+    /* One that is too long is never found: cut off it could be another. */
+    (void)snprintf(place->uid, sizeof place->uid, "%s", strlen(uid) < sizeof place->uid ? uid : "\001");
     return place;
 }
