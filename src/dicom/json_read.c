@@ -415,9 +415,14 @@ int dicom_json_read(gn_arena *arena, const char *text, size_t n, dicom_dataset *
     r.tag = 0;
     r.depth = 0;
     json_t *first = json_is_array(whole) ? json_array_get(whole, 0) : whole;
-    if (!root) rc = GN_E_NO_MEMORY;
-    else if (!first) rc = gn_fail(e, GN_E_INVALID, "an empty array holds no data set");
-    else rc = read_all(&r, root, first, e);
+    if (!root) {
+        rc = GN_E_NO_MEMORY;
+    } else if (!first) {
+        gn_error_at(e, "offset 0");
+        rc = gn_fail(e, GN_E_INVALID, "an empty array holds no data set");
+    } else {
+        rc = read_all(&r, root, first, e);
+    }
     gn_buf_done(&r.value);
     json_decref(whole);
     if (rc) return rc;
