@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { LEASE_MS = 600000, POLL_MS = 5000, RETRY_MAX_MS = 3600000 };
+enum { LEASE_MS = 600000, POLL_MS = 5000, RETRY_MAX_MS = 3600000, CONNECT_MS = 5000, ABSENT_MS = 30000 };
+typedef struct absent_nodes absent_nodes;
 enum { REASON_PROCESSING_FAILURE = 0x0110, REASON_NO_SUCH_INSTANCE = 0x0112, REASON_CLASS_CONFLICT = 0x0119 };
 
 /* ---- the report -------------------------------------------------------------------------------------------------------- */
@@ -41,8 +42,8 @@ int report_make(gateway *g, const dicom_dataset *request, dicom_dataset **out, u
     const dicom_element *sequence = dicom_dataset_find(request, DICOM_TAG_ReferencedSOPSequence);
     *event = COMMITMENT_ALL_SAFE;
     for (const dicom_item *i = sequence ? sequence->items : NULL; i && !rc; i = i->next) {
-        bool failed;
-        rc = add_instance(g, report, i->dataset, &failed, e);
+        bool failed = false;
+        rc = atomic_load(&g->stopping) ? gn_fail(e, GN_E_CLOSED, "the service is stopping") : add_instance(g, report, i->dataset, &failed, e);
         if (failed) *event = COMMITMENT_FAILURES;
     }
     *out = report;
@@ -87,36 +88,76 @@ static int exchange(dimse_association *a, uint16_t event, const dicom_dataset *r
     return rc;
 }
 
-static int deliver_to(gateway *g, const gateway_peer *peer, const char *called, uint16_t event, const dicom_dataset *report, gn_error *e) {
+/* Nodes that could not be reached a moment ago, by address: a powered-off one must not cost every job of its a connection timeout
+ * while the others wait. Used by the worker's thread only. */
+typedef struct unreachable { char host[128]; uint16_t port; uint64_t until; } unreachable;
+struct absent_nodes { unreachable node[32]; size_t next; };
+
+static bool is_absent(const absent_nodes *t, const gateway_peer *p) {
+    for (size_t i = 0; i < GN_ARRAY_LEN(t->node); i++)
+        if (t->node[i].port == p->port && t->node[i].until > gn_mono_ns() && strcmp(t->node[i].host, p->host) == 0) return true;
+    return false;
+}
+
+static void note_absent(gateway *g, absent_nodes *t, const gateway_peer *p) {
+    unreachable *u = &t->node[t->next++ % GN_ARRAY_LEN(t->node)];
+    uint32_t ms = g->config.commitment_retry_ms < ABSENT_MS ? g->config.commitment_retry_ms : ABSENT_MS;
+    snprintf(u->host, sizeof u->host, "%s", p->host);
+    u->port = p->port;
+    u->until = gn_mono_ns() + (uint64_t)ms * 1000000u;
+}
+
+typedef struct delivery { gateway *gateway; const gateway_peer *peer; dimse_association *association; outgoing entry; } delivery;
+
+static int delivery_open(delivery *d, const char *called, absent_nodes *absent, gn_error *e) {
     static const char *const syntaxes[] = { DICOM_TS_IMPLICIT_LE, DICOM_TS_EXPLICIT_LE };
+    gateway *g = d->gateway;
+    if (d->association) return 0;
+    if (is_absent(absent, d->peer)) return gn_fail(e, GN_E_TIMEOUT, "%s could not be reached a moment ago", d->peer->aet);
     dimse_proposal proposal = { .abstract_syntax = UID_COMMITMENT_PUSH, .transfer_syntaxes = syntaxes, .count = GN_ARRAY_LEN(syntaxes), .scp_role = true };
-    dimse_client_config client = { .host = peer->host, .port = peer->port, .called = peer->aet, .calling = own_title(g, called), .proposals = &proposal,
-                                   .proposal_count = 1, .max_pdu = peer->max_pdu, .timeouts = g->config.timeouts };
-    if (!client.timeouts.connect_ms) client.timeouts.connect_ms = 5000;
-    dimse_association *a = dimse_connect(&client, e);
-    if (!a) return e && e->code ? e->code : GN_E_CLOSED;
-    outgoing entry;
-    if (!outgoing_enter(g, &entry, a)) {
-        dimse_abort(&a);
-        return gn_fail(e, GN_E_CLOSED, "the service is stopping");
+    dimse_client_config client = { .host = d->peer->host, .port = d->peer->port, .called = d->peer->aet, .calling = own_title(g, called), .proposals = &proposal,
+                                   .proposal_count = 1, .max_pdu = d->peer->max_pdu, .timeouts = g->config.timeouts };
+    if (!client.timeouts.connect_ms || client.timeouts.connect_ms > CONNECT_MS) client.timeouts.connect_ms = CONNECT_MS;
+    d->association = dimse_connect(&client, e);
+    if (!d->association) {
+        note_absent(g, absent, d->peer);
+        return e && e->code ? e->code : GN_E_CLOSED;
     }
-    int rc = exchange(a, event, report, e);
-    outgoing_leave(g, &entry);
-    if (rc) dimse_abort(&a);
-    else dimse_close(&a);
+    if (outgoing_enter(g, &d->entry, d->association)) return 0;
+    dimse_abort(&d->association);
+    return gn_fail(e, GN_E_CLOSED, "the service is stopping");
+}
+
+static void delivery_close(delivery *d, int rc) {
+    if (!d->association) return;
+    outgoing_leave(d->gateway, &d->entry);
+    if (rc) dimse_abort(&d->association);
+    else dimse_close(&d->association);
+}
+
+/* Reading everything back takes time that an open association would wait, so the report is made first; not so once an attempt has
+ * failed: then the requester must be there before its instances are read once more. */
+static int deliver(gateway *g, const gateway_peer *peer, const dicom_dataset *request, bool first, absent_nodes *absent, gn_error *e) {
+    delivery d = { .gateway = g, .peer = peer };
+    const char *called = dicom_dataset_ascii(request, DICOM_TAG_ReceivingApplicationEntityTitle);
+    dicom_dataset *report = NULL;
+    uint16_t event = 0;
+    int rc = first ? 0 : delivery_open(&d, called, absent, e);
+    if (!rc) rc = report_make(g, request, &report, &event, e);
+    if (!rc) rc = delivery_open(&d, called, absent, e);
+    if (!rc) rc = exchange(d.association, event, report, e);
+    delivery_close(&d, rc);
     return rc;
 }
 
 /* One attempt. 0: delivered; GN_E_INVALID: the job itself is broken. */
-static int attempt(gateway *g, gn_arena *arena, const archive_job *job, gn_error *e) {
-    dicom_dataset *request, *report;
-    uint16_t event;
+static int attempt(gateway *g, gn_arena *arena, const archive_job *job, absent_nodes *absent, gn_error *e) {
+    dicom_dataset *request;
     if (dicom_json_read(arena, job->payload, strlen(job->payload), &request, e)) return GN_E_INVALID;
-    const char *requester = dicom_dataset_ascii(request, DICOM_TAG_SourceApplicationEntityTitle), *called = dicom_dataset_ascii(request, DICOM_TAG_ReceivingApplicationEntityTitle);
+    const char *requester = dicom_dataset_ascii(request, DICOM_TAG_SourceApplicationEntityTitle);
     peer_list *list = gateway_peers(g);
     const gateway_peer *peer = peer_by_aet(list, requester);
-    int rc = peer && peer->host ? report_make(g, request, &report, &event, e) : gn_fail(e, GN_E_NOT_FOUND, "%s is not a configured node", requester);
-    if (!rc) rc = deliver_to(g, peer, called, event, report, e);
+    int rc = peer && peer->host ? deliver(g, peer, request, job->attempts <= 1, absent, e) : gn_fail(e, GN_E_NOT_FOUND, "%s is not a configured node", requester);
     gn_log(rc ? GN_LOG_WARN : GN_LOG_INFO, "commitment.report", "job", gn_fmt("%lld", (long long)job->id), "to", requester, "attempt", gn_fmt("%u", job->attempts),
            "why", rc && e ? e->message : "", NULL);
     peer_list_unref(&list);
@@ -129,10 +170,10 @@ static uint32_t retry_pause(const gateway *g, unsigned attempts) {
     return ms > RETRY_MAX_MS ? RETRY_MAX_MS : (uint32_t)ms;
 }
 
-static void work_on(gateway *g, const archive_job *job) {
+static void work_on(gateway *g, const archive_job *job, absent_nodes *absent) {
     gn_error e = GN_ERROR_INIT, failed = GN_ERROR_INIT;
     gn_arena *arena = gn_arena_new(g->config.limits.identifier * 16 + (1u << 20));
-    int rc = arena ? attempt(g, arena, job, &e) : GN_E_NO_MEMORY;
+    int rc = arena ? attempt(g, arena, job, absent, &e) : GN_E_NO_MEMORY;
     gn_arena_free(&arena);
     if (rc == 0) gn_counter_add(&GATEWAY_COUNT.reports, 1);
     bool give_up = rc == GN_E_INVALID || job->attempts >= g->config.commitment_attempts;
@@ -165,12 +206,13 @@ static void wait_for_work(gateway *g) {
 
 void reporter_run(void *arg) {
     gateway *g = arg;
+    absent_nodes absent = { 0 };
     while (!atomic_load(&g->stopping)) {
         archive_job job = { 0 };
         gn_error e = GN_ERROR_INIT;
         int rc = archive_job_take(g->archive, COMMITMENT_JOB, LEASE_MS, &job, &e);
         if (rc == 0) {
-            work_on(g, &job);
+            work_on(g, &job, &absent);
             free(job.payload);
             continue;
         }

@@ -344,6 +344,24 @@ TEST(configuration_is_checked) {
     fake_archive_free(&a);
 }
 
+TEST(starting_without_memory) {
+    archive *a = fake_archive_new();
+    gateway_peer p = { .aet = "MODALITY", .host = "10.0.0.1", .port = 104, .permissions = GATEWAY_MAY_ALL };
+    gateway_config config = { .peers = &p, .peer_count = 1 };
+    unsigned failed = 1, n = 0;
+    while (failed && n < 1000) {
+        gn_error e = GN_ERROR_INIT;
+        check_fail_alloc(++n);
+        gateway *g = gateway_start(&config, a, &e);
+        failed = check_failed_allocs();
+        check_fail_alloc(0);
+        CHECK(g != NULL || e.code != 0);
+        gateway_stop(&g, 100);
+    }
+    CHECK(n > 5 && n < 1000);
+    fake_archive_free(&a);
+}
+
 TEST(stopping_with_an_idle_association_is_quick) {
     archive *a = fake_archive_new();
     gateway *g = start_gateway(a, NULL);
