@@ -120,7 +120,7 @@ static void format_double(dumper *d, double f, int digits, int most) {
     for (; digits <= most; digits++) {
         (void)snprintf(text, sizeof text, "%.*g", digits, f);
         double back = strtod(text, NULL);
-        if (digits == most || (back <= f && back >= f)) break;
+        if (most == 9 ? (float)back <= (float)f && (float)back >= (float)f : back <= f && back >= f) break;
     }
     gn_buf_puts(&d->value, text);
 }
@@ -135,7 +135,8 @@ static void format_number(dumper *d, const dicom_dataset *ds, const dicom_elemen
     } else if (dicom_element_int(ds, el, i, &v)) {
         gn_buf_printf(&d->value, "%lld", (long long)v);
     } else {
-        gn_buf_puts(&d->value, "?");
+        const uint8_t *p = el->value + 8 * i; /* UV beyond int64_t */
+        gn_buf_printf(&d->value, "%llu", (unsigned long long)(ds->big_endian ? gn_load_be64(p) : gn_load_le64(p)));
     }
 }
 
@@ -147,21 +148,28 @@ static void format_bytes(dumper *d, const uint8_t *p, size_t n, size_t unit, boo
     }
 }
 
+/* Numbers of a known size; OF and OD are shown like FL and FD. */
+static bool format_numbers(dumper *d, const dicom_dataset *ds, const dicom_element *el) {
+    dicom_element as = *el;
+    if (el->vr == DICOM_VR_OF) as.vr = DICOM_VR_FL;
+    if (el->vr == DICOM_VR_OD) as.vr = DICOM_VR_FD;
+    const dicom_vr_info *info = dicom_vr_find(as.vr);
+    if (!info || (info->long_length && as.vr != DICOM_VR_SV && as.vr != DICOM_VR_UV)) return false;
+    size_t vm = dicom_element_vm(&as), shown = d->max_width / 2 + 2;
+    for (size_t i = 0; i < vm && i < shown; i++) {
+        if (i) gn_buf_putc(&d->value, '\\');
+        format_number(d, ds, &as, i);
+    }
+    return true;
+}
+
 static void format_value(dumper *d, const dicom_dataset *ds, const dicom_element *el) {
     const dicom_vr_info *info = dicom_vr_find(el->vr);
     gn_buf_clear(&d->value);
     if (el->flags & DICOM_ELEMENT_BULK) gn_buf_puts(&d->value, "(not loaded)");
     else if (!el->length || !el->value) gn_buf_puts(&d->value, "(no value available)");
     else if (info && info->text) format_text(d, ds, el);
-    else if (info && !info->long_length) {
-        size_t vm = dicom_element_vm(el), shown = d->max_width / 2 + 2;
-        for (size_t i = 0; i < vm && i < shown; i++) {
-            if (i) gn_buf_putc(&d->value, '\\');
-            format_number(d, ds, el, i);
-        }
-    } else {
-        format_bytes(d, el->value, el->length, info && info->unit ? info->unit : 1, ds->big_endian);
-    }
+    else if (!format_numbers(d, ds, el)) format_bytes(d, el->value, el->length, info && info->unit ? info->unit : 1, ds->big_endian);
     tame(d);
 }
 

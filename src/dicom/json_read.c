@@ -248,7 +248,7 @@ static int read_tag_value(json_reader *r, const json_t *v, gn_error *e) {
 static int read_numbers(json_reader *r, dicom_vr vr, const json_t *values, gn_error *e) {
     size_t n = json_array_size(values), kind = 0;
     int rc = 0;
-    if (n == 1 && json_is_null(json_array_get(values, 0))) return 0;
+    while (n > 0 && json_is_null(json_array_get(values, n - 1))) n--; /* binary values cannot be empty; writers are known that end with null */
     while (kind < GN_ARRAY_LEN(integers) && integers[kind].vr != vr) kind++;
     for (size_t i = 0; i < n && rc == 0; i++) {
         const json_t *v = json_array_get(values, i);
