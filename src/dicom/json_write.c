@@ -153,7 +153,7 @@ static uint8_t *put_number_text(uint8_t *w, const char *p, size_t n, bool intege
         digits++;
         whole--;
     }
-    if (integer && (whole > 15 || p < end)) return NULL;
+    if (p < end ? integer : whole > 15) return NULL; /* beyond 2^53 */
     w = whole ? put(w, digits, whole) : PUT(w, "0");
     if (p < end && *p == '.') {
         const char *point = p++;
