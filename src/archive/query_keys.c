@@ -71,7 +71,7 @@ static int write_list(query_plan *p, piece text, gn_error *e) {
     query_puts(p, "))");
     bool failed = json.failed;
     gn_buf_done(&json);
-    return failed ? gn_fail(e, GN_E_TOO_LARGE, "a list of values is too long") : 0;
+    return failed ? gn_fail(e, GN_E_NO_MEMORY, "no memory for a list of values") : 0;
 }
 
 /* ---- text -------------------------------------------------------------------------------------------------------------- */
@@ -439,7 +439,7 @@ static int make_filter(query_plan *p, const dicom_dataset *keys, query_source so
     dicom_dataset *filter;
     const dicom_read_options options = { .keep_everything = true };
     int rc = 0;
-    encode_dataset(keys, is_chosen, &c, &bytes);
+    encode_dataset(keys, is_chosen, &c, SIZE_MAX, &bytes);
     if (bytes.failed) rc = gn_fail(e, GN_E_NO_MEMORY, "no memory for a query");
     if (!rc && bytes.n) {
         void *copy = gn_arena_memdup(p->arena, bytes.p, bytes.n);
@@ -470,6 +470,7 @@ int query_compile_keys(query_plan *p, const dicom_dataset *keys, gn_error *e) {
     for (size_t i = 0; i < keys->count && !rc; i++) {
         const dicom_element *el = &keys->element[i];
         const attribute *a = attribute_find(el->tag);
+        if ((el->flags & DICOM_ELEMENT_BULK) && !is_no_key(el->tag)) return bad_key(el->tag, "is too long", e);
         if (a && !is_no_key(el->tag) && !is_empty(el)) rc = column_key(p, a, keys, el, e);
     }
     for (int source = 0; source < QUERY_SOURCES && !rc; source++) rc = make_filter(p, keys, (query_source)source, e);

@@ -76,7 +76,7 @@ static int add_attributes(batch *b, const index_instance *it, archive_level leve
     db_stmt *s;
     gn_buf *blob = &b->x->blob;
     gn_buf_clear(blob);
-    encode_dataset(it->dataset, belongs, &level, blob);
+    encode_dataset(it->dataset, belongs, &level, ENCODE_ATTRIBUTES, blob);
     if (blob->failed) return gn_fail(e, GN_E_NO_MEMORY, "no memory for attributes");
     if (!blob->n) return 0;
     int rc = db_fixed(b->d, which, &s, e);

@@ -1,7 +1,7 @@
 /* encode: writes data sets as explicit VR little endian with UTF-8 text; see the header.
  *
- * Sequences are walked with a stack of our own, ENCODE_DEPTH deep; what is deeper is written empty. Lengths are defined: they are
- * patched when an item or a sequence ends. */
+ * Sequences are walked with a stack of our own, DICOM_MAX_DEPTH deep; what is deeper is written empty. Lengths are defined: they
+ * are patched when an item or a sequence ends. */
 #include "encode.h"
 
 typedef struct frame {
@@ -15,7 +15,7 @@ typedef struct encoder {
     gn_buf *out;
     bool unicode; /* some text was not ASCII */
     unsigned depth;
-    frame stack[ENCODE_DEPTH];
+    frame stack[DICOM_MAX_DEPTH];
 } encoder;
 
 static void put_header(gn_buf *out, dicom_tag tag, dicom_vr vr, uint32_t length) {
@@ -82,7 +82,7 @@ static bool is_sequence(const dicom_element *el) { return el->vr == DICOM_VR_SQ 
 static bool is_left_out(const dicom_element *el) {
     if (el->tag == DICOM_TAG_SpecificCharacterSet || dicom_tag_element(el->tag) == 0) return true;
     if (is_sequence(el)) return false;
-    return (el->flags & DICOM_ELEMENT_BULK) || el->fragments || el->length > ENCODE_VALUE_MAX;
+    return (el->flags & DICOM_ELEMENT_BULK) || el->fragments;
 }
 
 static void open_item(encoder *w, frame *f, const dicom_item *item) {
@@ -120,7 +120,7 @@ static void put_items(encoder *w, const dicom_element *el, size_t sequence_at) {
             continue;
         }
         put_header(w->out, inner->tag, DICOM_VR_SQ, 0);
-        if (!inner->items || w->depth == ENCODE_DEPTH) continue;
+        if (!inner->items || w->depth == DICOM_MAX_DEPTH) continue;
         w->stack[w->depth].sequence_at = w->out->n;
         open_item(w, &w->stack[w->depth++], inner->items);
     }
@@ -139,13 +139,14 @@ static void put_charset(gn_buf *out, size_t start) {
     out->n += sizeof head;
 }
 
-void encode_dataset(const dicom_dataset *ds, bool (*accept)(const void *ctx, dicom_tag tag), const void *ctx, gn_buf *out) {
+void encode_dataset(const dicom_dataset *ds, bool (*accept)(const void *ctx, dicom_tag tag), const void *ctx, size_t limit, gn_buf *out) {
     encoder w = { .out = out };
     size_t start = out->n;
     for (size_t i = 0; i < ds->count; i++) {
         const dicom_element *el = &ds->element[i];
         size_t before = out->n;
         if (is_left_out(el) || !accept(ctx, el->tag)) continue;
+        if (!is_sequence(el) && el->length > limit / 4) continue;
         if (is_sequence(el)) {
             put_header(out, el->tag, DICOM_VR_SQ, 0);
             size_t at = out->n;
@@ -153,7 +154,7 @@ void encode_dataset(const dicom_dataset *ds, bool (*accept)(const void *ctx, dic
         } else {
             put_value(&w, ds, el);
         }
-        if (out->n - before > ENCODE_VALUE_MAX || out->n - start > ENCODE_MAX) out->n = before;
+        if (out->n - before > limit / 4 || out->n - start > limit) out->n = before;
     }
     if (w.unicode && out->n > start && !out->failed) put_charset(out, start);
 }

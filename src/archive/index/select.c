@@ -48,7 +48,7 @@ static int compose(index_engine *x, const archive_selection *s, selection *c, gn
         gn_buf_puts(&c->sql, n ? " AND " : "");
         gn_buf_printf(&c->sql, "%s IN (%s($%d))", columns[i], x->class->list, ++n);
         list_to_json(uids[i], &c->list[i]);
-        if (c->list[i].failed) return gn_fail(e, GN_E_TOO_LARGE, "a list of UIDs is too long");
+        if (c->list[i].failed) return gn_fail(e, GN_E_NO_MEMORY, "no memory for a list of UIDs");
     }
     gn_buf_puts(&c->sql, SELECT_TAIL);
     if (!n) return gn_fail(e, GN_E_INVALID, "a retrieval must name a patient, study, series or instance");
