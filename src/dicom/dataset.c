@@ -61,7 +61,8 @@ const dicom_element *dicom_dataset_find(const dicom_dataset *ds, dicom_tag tag) 
 
 /* PS3.5 §7.8.1: (gggg,0010-00FF) names who owns (gggg,xx00-xxFF). A creator may own several blocks: the first that has the
  * element is taken. */
-const dicom_element *dicom_dataset_find_private(const dicom_dataset *ds, uint16_t group, const char *creator, uint8_t element) {
+const dicom_element *dicom_dataset_find_private(const dicom_dataset *ds, uint16_t group, const char *creator,
+                                                uint8_t element) {
     if (!ds || !creator) return NULL;
     size_t want = strlen(creator), from = ds->sorted ? lower_bound(ds, DICOM_TAG(group, 0x10)) : 0;
     for (size_t i = from; i < ds->count; i++) {
@@ -110,7 +111,8 @@ static dicom_element *find_or_insert(dicom_dataset *ds, dicom_tag tag, gn_error 
 }
 
 int dicom_dataset_put(dicom_dataset *ds, dicom_tag tag, dicom_vr vr, const void *value, size_t length, gn_error *e) {
-    if (length >= DICOM_UNDEFINED_LENGTH - 1) return gn_fail(e, GN_E_TOO_LARGE, "value of %zu bytes does not fit an element", length);
+    if (length >= DICOM_UNDEFINED_LENGTH - 1)
+        return gn_fail(e, GN_E_TOO_LARGE, "value of %zu bytes does not fit an element", length);
     const dicom_vr_info *info = dicom_vr_find(vr);
     if (!info || vr == DICOM_VR_SQ) return gn_fail(e, GN_E_INVALID, "no value representation for a value");
     size_t padded = length + (length & 1);
@@ -155,10 +157,14 @@ int dicom_dataset_put_sequence(dicom_dataset *ds, dicom_tag tag, gn_error *e) {
 }
 
 dicom_item *dicom_item_append(dicom_element *el, dicom_dataset *parent) {
-    struct { dicom_item item; dicom_dataset ds; } *block = gn_arena_alloc(parent->arena, sizeof *block);
+    struct {
+        dicom_item item;
+        dicom_dataset ds;
+    } *block = gn_arena_alloc(parent->arena, sizeof *block);
     if (!block) return NULL;
     memset(block, 0, sizeof *block);
-    block->ds = (dicom_dataset){ .arena = parent->arena, .big_endian = parent->big_endian, .sorted = true, .parent = parent };
+    block->ds =
+        (dicom_dataset){ .arena = parent->arena, .big_endian = parent->big_endian, .sorted = true, .parent = parent };
     block->item.dataset = &block->ds;
     if (el->items) el->items->last->next = &block->item;
     else el->items = &block->item;
@@ -173,9 +179,11 @@ static unsigned depth_of(const dicom_dataset *ds) {
 }
 
 int dicom_dataset_add_item(dicom_dataset *ds, dicom_tag tag, dicom_dataset **item, gn_error *e) {
-    if (depth_of(ds) >= DICOM_MAX_DEPTH) return gn_fail(e, GN_E_TOO_DEEP, "sequences are nested deeper than %d levels", DICOM_MAX_DEPTH);
+    if (depth_of(ds) >= DICOM_MAX_DEPTH)
+        return gn_fail(e, GN_E_TOO_DEEP, "sequences are nested deeper than %d levels", DICOM_MAX_DEPTH);
     size_t at = place_of(ds, tag, NULL);
-    bool is_sequence = at < ds->count && !ds->element[at].value && (ds->element[at].vr == DICOM_VR_SQ || ds->element[at].items);
+    bool is_sequence =
+        at < ds->count && !ds->element[at].value && (ds->element[at].vr == DICOM_VR_SQ || ds->element[at].items);
     if (!is_sequence) {
         int rc = dicom_dataset_put_sequence(ds, tag, e);
         if (rc) return rc;

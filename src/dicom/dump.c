@@ -31,7 +31,8 @@ static const char *name_of(dicom_tag tag) {
     const dicom_dict_entry *entry = dicom_dict_find(tag);
     if (entry) return entry->keyword;
     if (dicom_tag_element(tag) == 0) return "GenericGroupLength";
-    if (dicom_tag_is_private(tag) && dicom_tag_element(tag) >= 0x10 && dicom_tag_element(tag) <= 0xFF) return "PrivateCreator";
+    if (dicom_tag_is_private(tag) && dicom_tag_element(tag) >= 0x10 && dicom_tag_element(tag) <= 0xFF)
+        return "PrivateCreator";
     return "Unknown Tag & Data";
 }
 
@@ -43,19 +44,23 @@ static size_t columns(const gn_buf *b) {
 }
 
 /* "(gggg,eeee) VR value      # length, vm name"; the value is in d->value. */
-static void print_line(dumper *d, unsigned indent, dicom_tag tag, const char *vr, uint32_t length, size_t vm, const char *name) {
+static void print_line(dumper *d, unsigned indent, dicom_tag tag, const char *vr, uint32_t length, size_t vm,
+                       const char *name) {
     char size[16];
     gn_buf_clear(&d->line);
-    gn_buf_printf(&d->line, "%*s(%04x,%04x) %s ", (int)(2 * indent), "", dicom_tag_group(tag), dicom_tag_element(tag), vr);
+    gn_buf_printf(&d->line, "%*s(%04x,%04x) %s ", (int)(2 * indent), "", dicom_tag_group(tag), dicom_tag_element(tag),
+                  vr);
     gn_buf_append(&d->line, d->value.p, d->value.n);
     size_t width = columns(&d->value);
     if (length == DICOM_UNDEFINED_LENGTH) (void)snprintf(size, sizeof size, "u/l");
     else (void)snprintf(size, sizeof size, "%u", (unsigned)length);
-    gn_buf_printf(&d->line, "%*s # %3s, %zu %s", width < VALUE_COLUMN ? (int)(VALUE_COLUMN - width) : 0, "", size, vm, name);
+    gn_buf_printf(&d->line, "%*s # %3s, %zu %s", width < VALUE_COLUMN ? (int)(VALUE_COLUMN - width) : 0, "", size, vm,
+                  name);
     if (!d->line.failed) d->print(d->ctx, (const char *)d->line.p);
 }
 
-static void print_fixed(dumper *d, unsigned indent, dicom_tag tag, const char *vr, const char *value, uint32_t length, size_t vm, const char *name) {
+static void print_fixed(dumper *d, unsigned indent, dicom_tag tag, const char *vr, const char *value, uint32_t length,
+                        size_t vm, const char *name) {
     gn_buf_clear(&d->value);
     gn_buf_puts(&d->value, value);
     print_line(d, indent, tag, vr, length, vm, name);
@@ -82,7 +87,8 @@ static void tame(dumper *d) {
             return;
         }
         if (c < 0x20 || (c >= 0x7F && c < 0xA0)) d->value.p[out++] = '.';
-        else for (size_t k = 0; k < used; k++) d->value.p[out++] = d->value.p[i + k];
+        else
+            for (size_t k = 0; k < used; k++) d->value.p[out++] = d->value.p[i + k];
         i += used;
         shown++;
     }
@@ -129,9 +135,11 @@ static void format_number(dumper *d, const dicom_dataset *ds, const dicom_elemen
     int64_t v;
     double f;
     if (el->vr == DICOM_VR_FL || el->vr == DICOM_VR_FD) {
-        if (dicom_element_double(ds, el, i, &f)) format_double(d, f, el->vr == DICOM_VR_FL ? 6 : 15, el->vr == DICOM_VR_FL ? 9 : 17);
+        if (dicom_element_double(ds, el, i, &f))
+            format_double(d, f, el->vr == DICOM_VR_FL ? 6 : 15, el->vr == DICOM_VR_FL ? 9 : 17);
     } else if (el->vr == DICOM_VR_AT) {
-        if (dicom_element_int(ds, el, i, &v)) gn_buf_printf(&d->value, "(%04x,%04x)", (unsigned)(v >> 16 & 0xFFFF), (unsigned)(v & 0xFFFF));
+        if (dicom_element_int(ds, el, i, &v))
+            gn_buf_printf(&d->value, "(%04x,%04x)", (unsigned)(v >> 16 & 0xFFFF), (unsigned)(v & 0xFFFF));
     } else if (dicom_element_int(ds, el, i, &v)) {
         gn_buf_printf(&d->value, "%lld", (long long)v);
     } else {
@@ -169,7 +177,8 @@ static void format_value(dumper *d, const dicom_dataset *ds, const dicom_element
     if (el->flags & DICOM_ELEMENT_BULK) gn_buf_puts(&d->value, "(not loaded)");
     else if (!el->length || !el->value) gn_buf_puts(&d->value, "(no value available)");
     else if (info && info->text) format_text(d, ds, el);
-    else if (!format_numbers(d, ds, el)) format_bytes(d, el->value, el->length, info && info->unit ? info->unit : 1, ds->big_endian);
+    else if (!format_numbers(d, ds, el))
+        format_bytes(d, el->value, el->length, info && info->unit ? info->unit : 1, ds->big_endian);
     tame(d);
 }
 
@@ -190,7 +199,8 @@ static void dump_fragments(dumper *d, const dicom_dataset *ds, const dicom_eleme
         tame(d);
         print_line(d, d->depth * 2 + 1, DICOM_TAG(0xFFFE, 0xE000), "pi", (uint32_t)x.length, 1, "Item");
     }
-    print_fixed(d, d->depth * 2, DICOM_TAG(0xFFFE, 0xE0DD), "na", "(SequenceDelimitationItem)", 0, 0, "SequenceDelimitationItem");
+    print_fixed(d, d->depth * 2, DICOM_TAG(0xFFFE, 0xE0DD), "na", "(SequenceDelimitationItem)", 0, 0,
+                "SequenceDelimitationItem");
 }
 
 static void dump_element(dumper *d, dump_level *l, const dicom_element *el) {
@@ -203,11 +213,14 @@ static void dump_element(dumper *d, dump_level *l, const dicom_element *el) {
     }
     if (el->vr != DICOM_VR_SQ && !el->items) {
         format_value(d, l->ds, el);
-        print_line(d, d->depth * 2, el->tag, vr, undefined ? DICOM_UNDEFINED_LENGTH : el->length, dicom_element_vm(el), name_of(el->tag));
+        print_line(d, d->depth * 2, el->tag, vr, undefined ? DICOM_UNDEFINED_LENGTH : el->length, dicom_element_vm(el),
+                   name_of(el->tag));
         return;
     }
-    (void)snprintf(text, sizeof text, "(Sequence with %s length #=%zu)", undefined ? "undefined" : "explicit", dicom_element_vm(el));
-    print_fixed(d, d->depth * 2, el->tag, vr, text, undefined ? DICOM_UNDEFINED_LENGTH : el->length, 1, name_of(el->tag));
+    (void)snprintf(text, sizeof text, "(Sequence with %s length #=%zu)", undefined ? "undefined" : "explicit",
+                   dicom_element_vm(el));
+    print_fixed(d, d->depth * 2, el->tag, vr, text, undefined ? DICOM_UNDEFINED_LENGTH : el->length, 1,
+                name_of(el->tag));
     l->sequence = el;
     l->item = el->items;
 }
@@ -216,22 +229,26 @@ static void open_item(dumper *d, dump_level *l) {
     const dicom_item *item = l->item;
     char text[64];
     l->item = item->next;
-    (void)snprintf(text, sizeof text, "(Item with %s length #=%zu)", item->undefined ? "undefined" : "explicit", item->dataset->count);
-    print_fixed(d, d->depth * 2 + 1, DICOM_TAG(0xFFFE, 0xE000), "na", text, item->undefined ? DICOM_UNDEFINED_LENGTH : item->length, 1, "Item");
+    (void)snprintf(text, sizeof text, "(Item with %s length #=%zu)", item->undefined ? "undefined" : "explicit",
+                   item->dataset->count);
+    print_fixed(d, d->depth * 2 + 1, DICOM_TAG(0xFFFE, 0xE000), "na", text,
+                item->undefined ? DICOM_UNDEFINED_LENGTH : item->length, 1, "Item");
     d->level[++d->depth] = (dump_level){ .ds = item->dataset, .item_undefined = item->undefined };
 }
 
 static void close_sequence(dumper *d, dump_level *l) {
     bool undefined = (l->sequence->flags & DICOM_ELEMENT_UNDEFINED) != 0;
     l->sequence = NULL;
-    print_fixed(d, d->depth * 2, DICOM_TAG(0xFFFE, 0xE0DD), "na", undefined ? "(SequenceDelimitationItem)" : "(SequenceDelimitationItem for re-encod.)", 0, 0,
+    print_fixed(d, d->depth * 2, DICOM_TAG(0xFFFE, 0xE0DD), "na",
+                undefined ? "(SequenceDelimitationItem)" : "(SequenceDelimitationItem for re-encod.)", 0, 0,
                 "SequenceDelimitationItem");
 }
 
 static void close_item(dumper *d) {
     bool undefined = d->level[d->depth].item_undefined;
     d->depth--;
-    print_fixed(d, d->depth * 2 + 1, DICOM_TAG(0xFFFE, 0xE00D), "na", undefined ? "(ItemDelimitationItem)" : "(ItemDelimitationItem for re-encoding)", 0, 0,
+    print_fixed(d, d->depth * 2 + 1, DICOM_TAG(0xFFFE, 0xE00D), "na",
+                undefined ? "(ItemDelimitationItem)" : "(ItemDelimitationItem for re-encoding)", 0, 0,
                 "ItemDelimitationItem");
 }
 
@@ -240,7 +257,8 @@ static int dump_dataset(dumper *d, const dicom_dataset *ds, gn_error *e) {
     d->level[0] = (dump_level){ .ds = ds };
     while (!d->line.failed && !d->value.failed) {
         dump_level *l = &d->level[d->depth];
-        if (l->sequence && l->item && d->depth >= DICOM_MAX_DEPTH) return gn_fail(e, GN_E_TOO_DEEP, "sequences are nested deeper than %d levels", DICOM_MAX_DEPTH);
+        if (l->sequence && l->item && d->depth >= DICOM_MAX_DEPTH)
+            return gn_fail(e, GN_E_TOO_DEEP, "sequences are nested deeper than %d levels", DICOM_MAX_DEPTH);
         if (l->sequence && l->item) open_item(d, l);
         else if (l->sequence) close_sequence(d, l);
         else if (l->next < l->ds->count) dump_element(d, l, &l->ds->element[l->next++]);
@@ -250,7 +268,8 @@ static int dump_dataset(dumper *d, const dicom_dataset *ds, gn_error *e) {
     return gn_fail(e, GN_E_NO_MEMORY, "no memory for a line");
 }
 
-int dicom_dump(const dicom_file *f, unsigned max_width, void (*print)(void *ctx, const char *line), void *ctx, gn_error *e) {
+int dicom_dump(const dicom_file *f, unsigned max_width, void (*print)(void *ctx, const char *line), void *ctx,
+               gn_error *e) {
     dumper d;
     int rc = 0;
     d.print = print;

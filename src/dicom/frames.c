@@ -23,19 +23,27 @@ static bool in_range(int64_t v, int64_t low, int64_t high) { return v >= low && 
 
 static uint64_t bits_of_frame(const dicom_pixel_description *d) {
     uint64_t bits;
-    if (!in_range(d->rows, 1, 65535) || !in_range(d->columns, 1, 65535) || !in_range(d->samples, 1, 65535) || !in_range(d->bits_allocated, 1, 64)) return 0;
+    if (!in_range(d->rows, 1, 65535) || !in_range(d->columns, 1, 65535) || !in_range(d->samples, 1, 65535) ||
+        !in_range(d->bits_allocated, 1, 64))
+        return 0;
     bits = (uint64_t)d->rows * (uint64_t)d->columns;
-    if (!gn_mul_u64(bits, (uint64_t)d->samples, &bits) || !gn_mul_u64(bits, (uint64_t)d->bits_allocated, &bits)) return 0;
+    if (!gn_mul_u64(bits, (uint64_t)d->samples, &bits) || !gn_mul_u64(bits, (uint64_t)d->bits_allocated, &bits))
+        return 0;
     if (!d->native || d->samples != 3) return bits;
     /* PS3.3 C.7.6.3.1.2: native YBR_FULL_422 has two luminance samples to one pair of the others */
-    if (strcmp(d->photometric, "YBR_FULL_422") == 0 || strcmp(d->photometric, "YBR_PARTIAL_422") == 0) return bits / 3 * 2;
+    if (strcmp(d->photometric, "YBR_FULL_422") == 0 || strcmp(d->photometric, "YBR_PARTIAL_422") == 0)
+        return bits / 3 * 2;
     if (strcmp(d->photometric, "YBR_PARTIAL_420") == 0) return bits / 2;
     return bits;
 }
 
 void dicom_pixel_describe(const dicom_dataset *ds, const dicom_transfer_syntax *ts, dicom_pixel_description *out) {
-    static const struct { dicom_tag tag; int bits; } kinds[] = {
-        { DICOM_TAG_PixelData, 0 }, { DICOM_TAG_FloatPixelData, 32 }, { DICOM_TAG_DoubleFloatPixelData, 64 } };
+    static const struct {
+        dicom_tag tag;
+        int bits;
+    } kinds[] = { { DICOM_TAG_PixelData, 0 },
+                  { DICOM_TAG_FloatPixelData, 32 },
+                  { DICOM_TAG_DoubleFloatPixelData, 64 } };
     dicom_pixel_description d = { 0 };
     (void)ts; /* the element tells better: an icon is native amid an encapsulated transfer syntax */
     d.rows = us_or(ds, DICOM_TAG_Rows, 0);
@@ -50,7 +58,8 @@ void dicom_pixel_describe(const dicom_dataset *ds, const dicom_transfer_syntax *
     const dicom_element *frames = dicom_dataset_find(ds, DICOM_TAG_NumberOfFrames);
     size_t n;
     d.frames = 1;
-    if (dicom_element_text(frames, &n) && (frames->vr != DICOM_VR_IS || !dicom_element_int(ds, frames, 0, &d.frames))) d.frames = 0;
+    if (dicom_element_text(frames, &n) && (frames->vr != DICOM_VR_IS || !dicom_element_int(ds, frames, 0, &d.frames)))
+        d.frames = 0;
     for (size_t i = 0; i < GN_ARRAY_LEN(kinds) && !d.element; i++) {
         d.element = dicom_dataset_find(ds, kinds[i].tag);
         if (d.element && kinds[i].bits) d.bits_allocated = d.bits_stored = kinds[i].bits;
@@ -70,7 +79,8 @@ static dicom_frame *new_frames(const dicom_dataset *ds, uint64_t count, gn_error
     return frames;
 }
 
-static int native_frames(const dicom_dataset *ds, const dicom_pixel_description *d, dicom_frame **out, size_t *count, gn_error *e) {
+static int native_frames(const dicom_dataset *ds, const dicom_pixel_description *d, dicom_frame **out, size_t *count,
+                         gn_error *e) {
     uint64_t bits = bits_of_frame(d), there = (uint64_t)d->element->length * 8;
     if (bits == 0) return gn_fail(e, GN_E_INVALID, "the size of a frame cannot be computed");
     uint64_t whole = there / bits, frames = whole < (uint64_t)d->frames ? whole : (uint64_t)d->frames;
@@ -85,7 +95,8 @@ static int native_frames(const dicom_dataset *ds, const dicom_pixel_description 
     *out = f;
     *count = (size_t)frames;
     if (frames == (uint64_t)d->frames) return 0;
-    return gn_fail(e, GN_E_TRUNCATED, "pixel data of %" PRIu32 " bytes holds %" PRIu64 " of %" PRId64 " frames", d->element->length, whole, d->frames);
+    return gn_fail(e, GN_E_TRUNCATED, "pixel data of %" PRIu32 " bytes holds %" PRIu64 " of %" PRId64 " frames",
+                   d->element->length, whole, d->frames);
 }
 
 /* ---- encapsulated ------------------------------------------------------------------------------------------------------ */
@@ -138,7 +149,8 @@ static void fill_frames(const dicom_fragments *f, dicom_frame *frames, size_t co
 }
 
 /* Sets first_fragment of every frame from a table of offsets of `width` bytes; false: the table is not sound. */
-static bool apply_offsets(const dicom_fragments *f, const uint8_t *table, size_t width, dicom_frame *frames, size_t count) {
+static bool apply_offsets(const dicom_fragments *f, const uint8_t *table, size_t width, dicom_frame *frames,
+                          size_t count) {
     size_t last = 0;
     for (size_t i = 0; i < count; i++) {
         uint64_t offset = width == 8 ? gn_load_le64(table + i * 8) : gn_load_le32(table + i * 4);
@@ -151,12 +163,14 @@ static bool apply_offsets(const dicom_fragments *f, const uint8_t *table, size_t
 }
 
 /* PS3.5 §A.4, (7FE0,0001) and (7FE0,0002). Big endian is no matter: encapsulated syntaxes are little endian. */
-static bool by_extended_table(source *s, const dicom_dataset *ds, const dicom_fragments *f, dicom_frame *frames, size_t count) {
+static bool by_extended_table(source *s, const dicom_dataset *ds, const dicom_fragments *f, dicom_frame *frames,
+                              size_t count) {
     const dicom_element *offsets = dicom_dataset_find(ds, DICOM_TAG_ExtendedOffsetTable);
     const dicom_element *lengths = dicom_dataset_find(ds, DICOM_TAG_ExtendedOffsetTableLengths);
     if (!offsets || count > UINT32_MAX / 8 || offsets->length != count * 8) return false;
     uint8_t *table = gn_arena_alloc(ds->arena, count * 8);
-    if (!table || !fetch(s, offsets, offsets->offset, table, count * 8) || !apply_offsets(f, table, 8, frames, count)) return false;
+    if (!table || !fetch(s, offsets, offsets->offset, table, count * 8) || !apply_offsets(f, table, 8, frames, count))
+        return false;
     fill_frames(f, frames, count);
     if (!lengths || lengths->length != count * 8 || !fetch(s, lengths, lengths->offset, table, count * 8)) return true;
     for (size_t i = 0; i < count; i++) {
@@ -166,19 +180,26 @@ static bool by_extended_table(source *s, const dicom_dataset *ds, const dicom_fr
     return true;
 }
 
-static bool by_basic_table(source *s, const dicom_dataset *ds, const dicom_fragments *f, dicom_frame *frames, size_t count) {
+static bool by_basic_table(source *s, const dicom_dataset *ds, const dicom_fragments *f, dicom_frame *frames,
+                           size_t count) {
     if (f->offset_table.length == 0 || count > UINT32_MAX / 4 || f->offset_table.length != count * 4) return false;
     uint8_t *table = gn_arena_alloc(ds->arena, count * 4);
-    if (!table || !fetch(s, s->el, f->offset_table.offset, table, count * 4) || !apply_offsets(f, table, 4, frames, count)) return false;
+    if (!table || !fetch(s, s->el, f->offset_table.offset, table, count * 4) ||
+        !apply_offsets(f, table, 4, frames, count))
+        return false;
     fill_frames(f, frames, count);
     return true;
 }
 
 /* Does a codestream begin here: JPEG and JPEG-LS (SOI), JPEG 2000 (SOC SIZ), JP2 and JPEG XL boxes or codestream? */
 static bool begins_codestream(const uint8_t *p, size_t n) {
-    static const struct { uint8_t n, bytes[8]; } starts[] = {
-        { 3, { 0xFF, 0xD8, 0xFF } }, { 4, { 0xFF, 0x4F, 0xFF, 0x51 } }, { 2, { 0xFF, 0x0A } },
-        { 8, { 0, 0, 0, 0x0C, 'j', 'P', ' ', ' ' } }, { 8, { 0, 0, 0, 0x0C, 'J', 'X', 'L', ' ' } } };
+    static const struct {
+        uint8_t n, bytes[8];
+    } starts[] = { { 3, { 0xFF, 0xD8, 0xFF } },
+                   { 4, { 0xFF, 0x4F, 0xFF, 0x51 } },
+                   { 2, { 0xFF, 0x0A } },
+                   { 8, { 0, 0, 0, 0x0C, 'j', 'P', ' ', ' ' } },
+                   { 8, { 0, 0, 0, 0x0C, 'J', 'X', 'L', ' ' } } };
     for (size_t i = 0; i < GN_ARRAY_LEN(starts); i++)
         if (n >= starts[i].n && memcmp(p, starts[i].bytes, starts[i].n) == 0) return true;
     return false;
@@ -206,13 +227,17 @@ static marker_result by_markers(source *s, const dicom_fragments *f, dicom_frame
     return n == count ? MARKERS_FIT : MARKERS_DIFFER;
 }
 
-static int find_by_markers(source *s, const dicom_fragments *f, dicom_frame *frames, size_t described, size_t *count, gn_error *e) {
+static int find_by_markers(source *s, const dicom_fragments *f, dicom_frame *frames, size_t described, size_t *count,
+                           gn_error *e) {
     size_t found = 0;
     switch (by_markers(s, f, frames, described, &found)) {
     case MARKERS_FIT: *count = described; return 0;
     case MARKERS_UNREADABLE:
         if (s->failure) return gn_fail(e, s->failure, "the starts of fragments cannot be read");
-        return gn_fail(e, GN_E_UNSUPPORTED, "%zu fragments for %zu frames and no offset table: the frames can only be told apart by reading them", f->count, described);
+        return gn_fail(
+            e, GN_E_UNSUPPORTED,
+            "%zu fragments for %zu frames and no offset table: the frames can only be told apart by reading them",
+            f->count, described);
     case MARKERS_NONE: /* no still images: a video, cut as its writer liked, is one stream */
         if (f->count > described) break;
         *count = 1;
@@ -227,7 +252,8 @@ static int find_by_markers(source *s, const dicom_fragments *f, dicom_frame *fra
     return gn_fail(e, GN_E_INVALID, "%zu fragments cannot be divided into %zu frames", f->count, described);
 }
 
-static int encapsulated_frames(const dicom_dataset *ds, const dicom_pixel_description *d, source *s, dicom_frame **out, size_t *count, gn_error *e) {
+static int encapsulated_frames(const dicom_dataset *ds, const dicom_pixel_description *d, source *s, dicom_frame **out,
+                               size_t *count, gn_error *e) {
     const dicom_fragments *f = d->element->fragments;
     if (!f) return gn_fail(e, GN_E_UNSUPPORTED, "encapsulated pixel data was not read");
     if (f->count == 0) return gn_fail(e, GN_E_TRUNCATED, "encapsulated pixel data has no fragment");
@@ -238,7 +264,8 @@ static int encapsulated_frames(const dicom_dataset *ds, const dicom_pixel_descri
     if (!frames) return GN_E_NO_MEMORY;
     *out = frames;
     *count = n;
-    if (n == (uint64_t)d->frames && (by_extended_table(s, ds, f, frames, n) || by_basic_table(s, ds, f, frames, n))) return 0;
+    if (n == (uint64_t)d->frames && (by_extended_table(s, ds, f, frames, n) || by_basic_table(s, ds, f, frames, n)))
+        return 0;
     if ((uint64_t)d->frames == 1 || f->count == 1) { /* one frame, or a video in one piece */
         *count = 1;
         frames[0].first_fragment = 0;
@@ -254,11 +281,13 @@ static int encapsulated_frames(const dicom_dataset *ds, const dicom_pixel_descri
     return find_by_markers(s, f, frames, (size_t)d->frames, count, e);
 }
 
-int dicom_pixel_frames(const dicom_dataset *ds, const dicom_pixel_description *d, read_at_fn read_at, void *ctx, dicom_frame **frames, size_t *count, gn_error *e) {
+int dicom_pixel_frames(const dicom_dataset *ds, const dicom_pixel_description *d, read_at_fn read_at, void *ctx,
+                       dicom_frame **frames, size_t *count, gn_error *e) {
     source s = { d->element, read_at, ctx, 0 };
     *frames = NULL;
     *count = 0;
     if (!d->present) return gn_fail(e, GN_E_NOT_FOUND, "the data set has no pixel data");
-    if (d->frames < 1 || d->frames > INT32_MAX) return gn_fail(e, GN_E_INVALID, "Number of Frames is not a number of frames");
+    if (d->frames < 1 || d->frames > INT32_MAX)
+        return gn_fail(e, GN_E_INVALID, "Number of Frames is not a number of frames");
     return d->native ? native_frames(ds, d, frames, count, e) : encapsulated_frames(ds, d, &s, frames, count, e);
 }

@@ -15,7 +15,10 @@
 #define MAX_TEXT ((size_t)64 << 20)
 #define MAX_NESTING (3 * DICOM_MAX_DEPTH + 8) /* attribute, Value, item for a level */
 
-typedef struct attribute { dicom_tag tag; const json_t *body; } attribute;
+typedef struct attribute {
+    dicom_tag tag;
+    const json_t *body;
+} attribute;
 
 typedef struct read_level {
     dicom_dataset *ds;
@@ -66,7 +69,8 @@ static void locate(const json_reader *r, gn_error *e) {
     if (!e || e->where[0]) return;
     path[0] = '\0';
     for (unsigned i = r->depth > 3 ? r->depth - 3 : 0; i < r->depth; i++) {
-        int wrote = snprintf(path + n, sizeof path - n, "%s%08X.Value[%zu].", i && n == 0 ? "..." : "", (unsigned)r->level[i].sequence, r->level[i].item - 1);
+        int wrote = snprintf(path + n, sizeof path - n, "%s%08X.Value[%zu].", i && n == 0 ? "..." : "",
+                             (unsigned)r->level[i].sequence, r->level[i].item - 1);
         if (wrote > 0 && (size_t)wrote < sizeof path - n) n += (size_t)wrote;
     }
     if (r->tag) (void)snprintf(path + n, sizeof path - n, "%08X", (unsigned)r->tag);
@@ -143,9 +147,15 @@ static int read_text(json_reader *r, dicom_vr vr, const dicom_vr_info *info, con
     return rc;
 }
 
-static const struct { dicom_vr vr; uint8_t bytes; int64_t low; uint64_t high; } integers[] = {
-    { DICOM_VR_US, 2, 0, UINT16_MAX }, { DICOM_VR_SS, 2, INT16_MIN, INT16_MAX }, { DICOM_VR_UL, 4, 0, UINT32_MAX },
-    { DICOM_VR_SL, 4, INT32_MIN, INT32_MAX }, { DICOM_VR_UV, 8, 0, UINT64_MAX }, { DICOM_VR_SV, 8, INT64_MIN, INT64_MAX },
+static const struct {
+    dicom_vr vr;
+    uint8_t bytes;
+    int64_t low;
+    uint64_t high;
+} integers[] = {
+    { DICOM_VR_US, 2, 0, UINT16_MAX }, { DICOM_VR_SS, 2, INT16_MIN, INT16_MAX },
+    { DICOM_VR_UL, 4, 0, UINT32_MAX }, { DICOM_VR_SL, 4, INT32_MIN, INT32_MAX },
+    { DICOM_VR_UV, 8, 0, UINT64_MAX }, { DICOM_VR_SV, 8, INT64_MIN, INT64_MAX },
 };
 
 /* A decimal integer in a string, of SV or UV. */
@@ -155,7 +165,8 @@ static bool parse_integer(const char *text, bool *negative, uint64_t *magnitude)
     if (*text == '-' || *text == '+') text++;
     if (!*text) return false;
     for (; *text; text++) {
-        if (*text < '0' || *text > '9' || !gn_mul_u64(v, 10, &v) || !gn_add_u64(v, (uint64_t)(*text - '0'), &v)) return false;
+        if (*text < '0' || *text > '9' || !gn_mul_u64(v, 10, &v) || !gn_add_u64(v, (uint64_t)(*text - '0'), &v))
+            return false;
     }
     *magnitude = v;
     return true;
@@ -183,16 +194,20 @@ static int read_integer(json_reader *r, size_t kind, const json_t *v, gn_error *
     uint8_t bytes[8];
     if (!integer_of(v, wide, &negative, &magnitude)) return wrong_type(e, integers[kind].vr, "an integer");
     if (negative ? magnitude > low : magnitude > integers[kind].high)
-        return gn_fail(e, GN_E_INVALID, "a value of %c%c is out of range", integers[kind].vr >> 8, integers[kind].vr & 0xFF);
+        return gn_fail(e, GN_E_INVALID, "a value of %c%c is out of range", integers[kind].vr >> 8,
+                       integers[kind].vr & 0xFF);
     gn_store_le64(bytes, negative ? 0 - magnitude : magnitude);
     gn_buf_append(&r->value, bytes, integers[kind].bytes);
     return 0;
 }
 
 static bool not_finite(const json_t *v, double *d) {
-    static const struct { const char *text; double value; } words[] = {
-        { "NaN", (double)NAN }, { "nan", (double)NAN }, { "Infinity", (double)INFINITY }, { "-Infinity", -(double)INFINITY },
-        { "inf", (double)INFINITY }, { "-inf", -(double)INFINITY } };
+    static const struct {
+        const char *text;
+        double value;
+    } words[] = { { "NaN", (double)NAN },           { "nan", (double)NAN },
+                  { "Infinity", (double)INFINITY }, { "-Infinity", -(double)INFINITY },
+                  { "inf", (double)INFINITY },      { "-inf", -(double)INFINITY } };
     if (!json_is_string(v)) return false;
     for (size_t i = 0; i < GN_ARRAY_LEN(words); i++)
         if (strcmp(json_string_value(v), words[i].text) == 0) {
@@ -229,7 +244,10 @@ static bool parse_tag(const char *text, size_t n, dicom_tag *tag) {
     if (n != 8) return false;
     for (size_t i = 0; i < 8; i++) {
         char c = text[i];
-        int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+        int digit = c >= '0' && c <= '9'   ? c - '0'
+                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                           : -1;
         if (digit < 0) return false;
         v = v << 4 | (uint32_t)digit;
     }
@@ -239,7 +257,8 @@ static bool parse_tag(const char *text, size_t n, dicom_tag *tag) {
 
 static int read_tag_value(json_reader *r, const json_t *v, gn_error *e) {
     dicom_tag tag;
-    if (!json_is_string(v) || !parse_tag(json_string_value(v), json_string_length(v), &tag)) return wrong_type(e, DICOM_VR_AT, "a string of eight hexadecimal digits");
+    if (!json_is_string(v) || !parse_tag(json_string_value(v), json_string_length(v), &tag))
+        return wrong_type(e, DICOM_VR_AT, "a string of eight hexadecimal digits");
     gn_buf_le16(&r->value, dicom_tag_group(tag));
     gn_buf_le16(&r->value, dicom_tag_element(tag));
     return 0;
@@ -248,7 +267,8 @@ static int read_tag_value(json_reader *r, const json_t *v, gn_error *e) {
 static int read_numbers(json_reader *r, dicom_vr vr, const json_t *values, gn_error *e) {
     size_t n = json_array_size(values), kind = 0;
     int rc = 0;
-    while (n > 0 && json_is_null(json_array_get(values, n - 1))) n--; /* binary values cannot be empty; writers are known that end with null */
+    while (n > 0 && json_is_null(json_array_get(values, n - 1)))
+        n--; /* binary values cannot be empty; writers are known that end with null */
     while (kind < GN_ARRAY_LEN(integers) && integers[kind].vr != vr) kind++;
     for (size_t i = 0; i < n && rc == 0; i++) {
         const json_t *v = json_array_get(values, i);
@@ -303,9 +323,11 @@ static int read_vr(const json_t *body, dicom_tag tag, dicom_vr *vr, gn_error *e)
 }
 
 static int put_bulk(dicom_dataset *ds, dicom_tag tag, dicom_vr vr, const json_t *uri, gn_error *e) {
-    if (!json_is_string(uri) || memchr(json_string_value(uri), '\0', json_string_length(uri))) return gn_fail(e, GN_E_INVALID, "BulkDataURI must be a string");
+    if (!json_is_string(uri) || memchr(json_string_value(uri), '\0', json_string_length(uri)))
+        return gn_fail(e, GN_E_INVALID, "BulkDataURI must be a string");
     char *copy = gn_arena_strndup(ds->arena, json_string_value(uri), json_string_length(uri));
-    int rc = copy ? dicom_dataset_put(ds, tag, vr == DICOM_VR_SQ ? DICOM_VR_UN : vr, NULL, 0, e) : gn_fail(e, GN_E_NO_MEMORY, "no memory for a URI");
+    int rc = copy ? dicom_dataset_put(ds, tag, vr == DICOM_VR_SQ ? DICOM_VR_UN : vr, NULL, 0, e)
+                  : gn_fail(e, GN_E_NO_MEMORY, "no memory for a URI");
     if (rc) return rc;
     dicom_element *el = &ds->element[ds->count - 1]; /* attributes come sorted */
     el->flags = DICOM_ELEMENT_BULK;
@@ -327,16 +349,22 @@ static int read_attribute(json_reader *r, read_level *l, const attribute *a, gn_
     dicom_vr vr;
     r->tag = a->tag;
     if (!json_is_object(a->body)) return gn_fail(e, GN_E_INVALID, "an attribute must be an object");
-    const json_t *values = json_object_get(a->body, "Value"), *uri = json_object_get(a->body, "BulkDataURI"), *binary = json_object_get(a->body, "InlineBinary");
-    if (!!values + !!uri + !!binary > 1) return gn_fail(e, GN_E_INVALID, "more than one of Value, BulkDataURI and InlineBinary");
+    const json_t *values = json_object_get(a->body, "Value"), *uri = json_object_get(a->body, "BulkDataURI"),
+                 *binary = json_object_get(a->body, "InlineBinary");
+    if (!!values + !!uri + !!binary > 1)
+        return gn_fail(e, GN_E_INVALID, "more than one of Value, BulkDataURI and InlineBinary");
     int rc = read_vr(a->body, a->tag, &vr, e);
     if (rc) return rc;
     const dicom_vr_info *info = dicom_vr_find(vr);
     if (values && !json_is_array(values)) return gn_fail(e, GN_E_INVALID, "Value must be an array");
     if (uri) return put_bulk(l->ds, a->tag, vr, uri, e);
-    if (vr == DICOM_VR_SQ) return binary ? gn_fail(e, GN_E_INVALID, "a sequence has no InlineBinary") : open_sequence(r, l, a->tag, values, e);
+    if (vr == DICOM_VR_SQ)
+        return binary ? gn_fail(e, GN_E_INVALID, "a sequence has no InlineBinary")
+                      : open_sequence(r, l, a->tag, values, e);
     gn_buf_clear(&r->value);
-    if (binary) rc = info->text ? gn_fail(e, GN_E_INVALID, "%c%c is text and has no InlineBinary", vr >> 8, vr & 0xFF) : read_base64(r, binary, e);
+    if (binary)
+        rc = info->text ? gn_fail(e, GN_E_INVALID, "%c%c is text and has no InlineBinary", vr >> 8, vr & 0xFF)
+                        : read_base64(r, binary, e);
     else if (a->tag == DICOM_TAG_SpecificCharacterSet) gn_buf_puts(&r->value, "ISO_IR 192");
     else if (values) rc = info->text ? read_text(r, vr, info, values, e) : read_numbers(r, vr, values, e);
     if (rc == 0 && r->value.failed) rc = gn_fail(e, GN_E_TOO_LARGE, "a value is too large");
@@ -393,7 +421,8 @@ static int read_all(json_reader *r, dicom_dataset *root, json_t *object, gn_erro
         else r->depth--;
     }
     if (rc) locate(r, e);
-    else if (r->not_ascii) rc = dicom_dataset_put_string(root, DICOM_TAG_SpecificCharacterSet, DICOM_VR_CS, "ISO_IR 192", e);
+    else if (r->not_ascii)
+        rc = dicom_dataset_put_string(root, DICOM_TAG_SpecificCharacterSet, DICOM_VR_CS, "ISO_IR 192", e);
     return rc;
 }
 

@@ -113,7 +113,8 @@ static uint8_t *put_short_decimal(uint8_t *w, double d, bool single) {
         w = put_u64(w, whole / scale);
         if (k == 0) return w;
         *w++ = '.';
-        for (uint64_t rest = whole % scale, digit = scale / 10; digit; digit /= 10) *w++ = (uint8_t)('0' + rest / digit % 10);
+        for (uint64_t rest = whole % scale, digit = scale / 10; digit; digit /= 10)
+            *w++ = (uint8_t)('0' + rest / digit % 10);
         return w;
     }
     return NULL;
@@ -162,7 +163,8 @@ static uint8_t *put_number_text(uint8_t *w, const char *p, size_t n, bool intege
         if (fraction) w = put(w, point, fraction + 1);
     }
     if (whole + fraction == 0) return NULL;
-    if (p == end && *start == '-' && whole <= 1 && !fraction && (!whole || *digits == '0')) { /* JSON readers make 0 of -0 */
+    if (p == end && *start == '-' && whole <= 1 && !fraction &&
+        (!whole || *digits == '0')) { /* JSON readers make 0 of -0 */
         *start = '0';
         return start + 1;
     }
@@ -280,7 +282,8 @@ static uint8_t *put_integer(uint8_t *w, int64_t v) {
 static uint8_t *put_binary_value(uint8_t *w, const dicom_dataset *ds, const dicom_element *el, size_t i) {
     int64_t v;
     double d;
-    if (el->vr == DICOM_VR_FL || el->vr == DICOM_VR_FD) return dicom_element_double(ds, el, i, &d) ? put_double(w, d, el->vr == DICOM_VR_FL) : w;
+    if (el->vr == DICOM_VR_FL || el->vr == DICOM_VR_FD)
+        return dicom_element_double(ds, el, i, &d) ? put_double(w, d, el->vr == DICOM_VR_FL) : w;
     if (el->vr == DICOM_VR_UV && !dicom_element_int(ds, el, i, &v)) { /* beyond int64_t */
         const uint8_t *p = el->value + 8 * i;
         *w++ = '"';
@@ -356,7 +359,8 @@ static void append_uri(json_writer *w, const dicom_element *el) {
         return;
     }
     for (unsigned i = 0; i < w->depth; i++)
-        at += (size_t)snprintf(path + at, sizeof path - at, "%08X/%u/", (unsigned)w->level[i].sequence->tag, (unsigned)w->level[i].items - 1);
+        at += (size_t)snprintf(path + at, sizeof path - at, "%08X/%u/", (unsigned)w->level[i].sequence->tag,
+                               (unsigned)w->level[i].items - 1);
     (void)snprintf(path + at, sizeof path - at, "%08X", (unsigned)el->tag);
     if (w->options->bulk_uri(w->options->ctx, el, path, &uri) && uri.n) {
         gn_buf_puts(w->out, ",\"BulkDataURI\":");
@@ -375,7 +379,8 @@ static bool is_binary(dicom_vr vr, const dicom_vr_info *info) {
 static void append_value(json_writer *w, json_level *l, const dicom_element *el, const dicom_vr_info *info) {
     bool binary = is_binary(el->vr, info);
     bool large = binary && w->options->max_inline && el->length > w->options->max_inline;
-    if (el->tag == DICOM_TAG_SpecificCharacterSet) gn_buf_puts(w->out, ",\"Value\":[\"ISO_IR 192\"]"); /* it is, from here on */
+    if (el->tag == DICOM_TAG_SpecificCharacterSet)
+        gn_buf_puts(w->out, ",\"Value\":[\"ISO_IR 192\"]"); /* it is, from here on */
     else if (el->flags & DICOM_ELEMENT_BULK || el->fragments || large) append_uri(w, el);
     else if (el->length == 0 || !el->value) return;
     else if (binary) append_inline(w, l->ds, el, info);
@@ -386,7 +391,8 @@ static void append_value(json_writer *w, json_level *l, const dicom_element *el,
 static void write_element(json_writer *w, json_level *l, const dicom_element *el, bool comma) {
     const dicom_vr_info *info = dicom_vr_find(el->vr);
     dicom_vr vr = info ? el->vr : DICOM_VR_UN;
-    bool sequence = vr == DICOM_VR_SQ || el->items || (vr == DICOM_VR_UN && (el->flags & DICOM_ELEMENT_IMPLICIT_INSIDE));
+    bool sequence =
+        vr == DICOM_VR_SQ || el->items || (vr == DICOM_VR_UN && (el->flags & DICOM_ELEMENT_IMPLICIT_INSIDE));
     uint8_t *p = gn_buf_reserve(w->out, 32);
     if (!p) return;
     if (sequence) vr = DICOM_VR_SQ; /* §F.2.1: also what was UN */
@@ -434,7 +440,8 @@ static int enter(json_level *l, const dicom_dataset *ds, gn_error *e) {
 
 static int write_item(json_writer *w, json_level *l, gn_error *e) {
     const dicom_item *item = l->item;
-    if (w->depth >= DICOM_MAX_DEPTH) return gn_fail(e, GN_E_TOO_DEEP, "sequences are nested deeper than %d levels", DICOM_MAX_DEPTH);
+    if (w->depth >= DICOM_MAX_DEPTH)
+        return gn_fail(e, GN_E_TOO_DEEP, "sequences are nested deeper than %d levels", DICOM_MAX_DEPTH);
     if (l->items++) gn_buf_putc(w->out, ',');
     gn_buf_putc(w->out, '{');
     l->item = item->next;

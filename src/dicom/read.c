@@ -15,7 +15,9 @@ static scan_options scan_options_of(const dicom_read_options *o) {
     static const dicom_read_options defaults = { 0 };
     if (!o) o = &defaults;
     return (scan_options){
-        .max_value = o->keep_everything ? UINT32_MAX : o->max_value ? o->max_value : DICOM_DEFAULT_MAX_VALUE,
+        .max_value = o->keep_everything ? UINT32_MAX
+                     : o->max_value     ? o->max_value
+                                        : DICOM_DEFAULT_MAX_VALUE,
         .stop_at_pixel_data = o->stop_at_pixel_data,
         .accept_truncated = o->accept_truncated,
         .max_kept = UINT64_MAX,
@@ -23,9 +25,10 @@ static scan_options scan_options_of(const dicom_read_options *o) {
     };
 }
 
-static int read_deflated(gn_arena *arena, const dicom_transfer_syntax *ts, const uint8_t *p, size_t n, const scan_options *options,
-                         uint64_t max_inflated, dicom_dataset **out, gn_error *e) {
-    dicom_stream *s = dicom_stream_open(arena, ts, options, max_inflated ? max_inflated : DICOM_DEFAULT_MAX_INFLATED, e);
+static int read_deflated(gn_arena *arena, const dicom_transfer_syntax *ts, const uint8_t *p, size_t n,
+                         const scan_options *options, uint64_t max_inflated, dicom_dataset **out, gn_error *e) {
+    dicom_stream *s =
+        dicom_stream_open(arena, ts, options, max_inflated ? max_inflated : DICOM_DEFAULT_MAX_INFLATED, e);
     if (!s) return GN_E_NO_MEMORY;
     int rc = dicom_stream_push(s, p, n, e);
     if (rc == 0) rc = dicom_stream_finish(s, out, e);
@@ -34,8 +37,8 @@ static int read_deflated(gn_arena *arena, const dicom_transfer_syntax *ts, const
 }
 
 /* Scans from the start of p; *used: how far the scan came. */
-static int scan_memory(gn_arena *arena, const dicom_transfer_syntax *ts, const uint8_t *p, size_t n, const scan_options *options,
-                       dicom_dataset **out, size_t *used, gn_error *e) {
+static int scan_memory(gn_arena *arena, const dicom_transfer_syntax *ts, const uint8_t *p, size_t n,
+                       const scan_options *options, dicom_dataset **out, size_t *used, gn_error *e) {
     scan s;
     size_t done = 0;
     dicom_dataset *root = dicom_dataset_new(arena, e);
@@ -50,8 +53,8 @@ static int scan_memory(gn_arena *arena, const dicom_transfer_syntax *ts, const u
     return 0;
 }
 
-int dicom_dataset_read(gn_arena *arena, const dicom_transfer_syntax *ts, const void *bytes, size_t n, const dicom_read_options *options,
-                       dicom_dataset **out, gn_error *e) {
+int dicom_dataset_read(gn_arena *arena, const dicom_transfer_syntax *ts, const void *bytes, size_t n,
+                       const dicom_read_options *options, dicom_dataset **out, gn_error *e) {
     static const uint8_t nothing[1] = { 0 };
     scan_options limits = scan_options_of(options);
     const uint8_t *p = bytes ? bytes : nothing;
@@ -69,7 +72,8 @@ int dicom_dataset_read(gn_arena *arena, const dicom_transfer_syntax *ts, const v
 static const char *guess_syntax(const uint8_t *p, size_t n) {
     if (n < 8) return DICOM_TS_IMPLICIT_LE;
     uint16_t le = gn_load_le16(p), be = gn_load_be16(p);
-    bool known_le = dicom_dict_find(DICOM_TAG(le, gn_load_le16(p + 2))) != NULL, known_be = dicom_dict_find(DICOM_TAG(be, gn_load_be16(p + 2))) != NULL;
+    bool known_le = dicom_dict_find(DICOM_TAG(le, gn_load_le16(p + 2))) != NULL,
+         known_be = dicom_dict_find(DICOM_TAG(be, gn_load_be16(p + 2))) != NULL;
     bool explicit_vr = dicom_vr_find(DICOM_VR(p[4], p[5])) != NULL;
     bool big = known_le == known_be ? be < le : known_be;
     if (!explicit_vr) return DICOM_TS_IMPLICIT_LE; /* implicit VR big endian was never a transfer syntax */
@@ -113,14 +117,19 @@ static size_t meta_limit(const uint8_t *p, size_t n) {
 }
 
 static int read_meta_group(gn_arena *arena, const uint8_t *p, size_t n, dicom_file *f, size_t *used, gn_error *e) {
-    scan_options options = { .max_value = 1 << 20, .borrow = true, .only_meta = true, .max_kept = UINT64_MAX, .max_fragments = 0 };
+    scan_options options = {
+        .max_value = 1 << 20, .borrow = true, .only_meta = true, .max_kept = UINT64_MAX, .max_fragments = 0
+    };
     size_t limit = meta_limit(p, n);
-    int rc = scan_memory(arena, dicom_transfer_syntax_find(DICOM_TS_EXPLICIT_LE), p, limit, &options, &f->meta, used, e);
+    int rc =
+        scan_memory(arena, dicom_transfer_syntax_find(DICOM_TS_EXPLICIT_LE), p, limit, &options, &f->meta, used, e);
     if (rc) return rc;
     /* Nothing behind it, and its length does not say that it ends here: there may be more of it. */
-    if (*used == n && stated_length(p, n) != n) return gn_fail(e, GN_E_TRUNCATED, "the meta group does not end within %zu bytes", n);
+    if (*used == n && stated_length(p, n) != n)
+        return gn_fail(e, GN_E_TRUNCATED, "the meta group does not end within %zu bytes", n);
     f->has_meta = true;
-    dicom_dataset_ascii_into(f->meta, DICOM_TAG_TransferSyntaxUID, f->transfer_syntax_uid, sizeof f->transfer_syntax_uid);
+    dicom_dataset_ascii_into(f->meta, DICOM_TAG_TransferSyntaxUID, f->transfer_syntax_uid,
+                             sizeof f->transfer_syntax_uid);
     return 0;
 }
 
@@ -150,11 +159,13 @@ int dicom_file_read_meta(gn_arena *arena, const void *bytes, size_t n, dicom_fil
     return 0;
 }
 
-int dicom_file_read(gn_arena *arena, const void *bytes, size_t n, const dicom_read_options *options, dicom_file *out, gn_error *e) {
+int dicom_file_read(gn_arena *arena, const void *bytes, size_t n, const dicom_read_options *options, dicom_file *out,
+                    gn_error *e) {
     dicom_file f;
     int rc = dicom_file_read_meta(arena, bytes, n, &f, e);
     if (rc) return rc;
-    rc = dicom_dataset_read(arena, f.transfer_syntax, (const uint8_t *)bytes + f.dataset_offset, n - (size_t)f.dataset_offset, options, &f.dataset, e);
+    rc = dicom_dataset_read(arena, f.transfer_syntax, (const uint8_t *)bytes + f.dataset_offset,
+                            n - (size_t)f.dataset_offset, options, &f.dataset, e);
     if (rc) return rc;
     *out = f;
     return 0;

@@ -30,7 +30,9 @@ int scan_init(scan *s, dicom_dataset *root, const dicom_transfer_syntax *ts, con
     s->options = *options;
     s->syntax_implicit = ts->implicit_vr;
     root->big_endian = ts->big_endian;
-    s->level[0] = (scan_level){ .ds = root, .limit = SCAN_NO_END, .undefined = true, .implicit = ts->implicit_vr, .is_signed = -1 };
+    s->level[0] = (scan_level){
+        .ds = root, .limit = SCAN_NO_END, .undefined = true, .implicit = ts->implicit_vr, .is_signed = -1
+    };
     s->capacity = 192;
     s->element = malloc(s->capacity * sizeof *s->element);
     return s->element ? 0 : gn_fail(e, GN_E_NO_MEMORY, "memory for a data set is exhausted");
@@ -62,10 +64,13 @@ static void locate(const scan *s, gn_error *e) {
             n += (size_t)wrote;
             continue;
         }
-        if (inside) wrote = snprintf(path + n, sizeof path - n, "%s[%" PRIu32 "].", dicom_tag_text(l->seq_tag, tag), l->seq_items ? l->seq_items - 1 : 0);
+        if (inside)
+            wrote = snprintf(path + n, sizeof path - n, "%s[%" PRIu32 "].", dicom_tag_text(l->seq_tag, tag),
+                             l->seq_items ? l->seq_items - 1 : 0);
         if (wrote > 0 && (size_t)wrote < sizeof path - n) n += (size_t)wrote;
     }
-    if (s->tag && (s->state == SCAN_ELEMENT || in_value)) snprintf(path + n, sizeof path - n, "%s", dicom_tag_text(s->tag, tag));
+    if (s->tag && (s->state == SCAN_ELEMENT || in_value))
+        snprintf(path + n, sizeof path - n, "%s", dicom_tag_text(s->tag, tag));
     else if (n > 0 && path[n - 1] == '.') path[n - 1] = '\0';
     gn_error_at(e, "offset %" PRIu64 "%s%s", in_value ? s->tag_offset : s->offset, path[0] ? ", " : "", path);
 }
@@ -159,7 +164,8 @@ static void begin_level(scan *s, scan_level *l, const uint8_t *p) {
     }
     scan_level *above = s->depth ? l - 1 : NULL;
     dicom_element *sequence = above ? &s->element[above->seq_place] : NULL;
-    bool may_switch = !above || ((sequence->flags & DICOM_ELEMENT_IMPLICIT_INSIDE) && above->seq_items == 1 && !above->ds->big_endian);
+    bool may_switch = !above || ((sequence->flags & DICOM_ELEMENT_IMPLICIT_INSIDE) && above->seq_items == 1 &&
+                                 !above->ds->big_endian);
     if (!may_switch || !looks_explicit(p)) return;
     l->implicit = false;
     if (!above) return;
@@ -183,14 +189,22 @@ static dicom_element *push_element(scan *s, scan_level *l, const header *h, gn_e
     if (h->tag <= l->last_tag && s->count > l->base) l->ds->sorted = false;
     l->last_tag = h->tag;
     dicom_element *el = &s->element[s->count++];
-    *el = (dicom_element){ .tag = h->tag, .vr = h->vr, .flags = h->flags, .length = h->length, .wire_vr = h->wire_vr,
-                           .wire_reserved = h->reserved, .offset = s->offset + h->size };
+    *el = (dicom_element){ .tag = h->tag,
+                           .vr = h->vr,
+                           .flags = h->flags,
+                           .length = h->length,
+                           .wire_vr = h->wire_vr,
+                           .wire_reserved = h->reserved,
+                           .offset = s->offset + h->size };
     return el;
 }
 
 static int keep(scan *s, uint64_t n, gn_error *e) {
     s->kept += n;
-    return s->kept <= s->options.max_kept ? 0 : gn_fail(e, GN_E_TOO_LARGE, "the data set without bulk data exceeds %" PRIu64 " bytes", s->options.max_kept);
+    return s->kept <= s->options.max_kept
+               ? 0
+               : gn_fail(e, GN_E_TOO_LARGE, "the data set without bulk data exceeds %" PRIu64 " bytes",
+                         s->options.max_kept);
 }
 
 /* Moves the elements of the innermost data set from the stack to their place in the arena. */
@@ -222,7 +236,8 @@ static void close_sequence(scan *s, scan_level *l) {
 /* An item may be longer than a sequence of defined length says, as in directories whose writers did not mend the length; but
  * not longer than the item that the sequence is in. */
 static int open_item(scan *s, scan_level *l, uint32_t length, gn_error *e) {
-    if (length != DICOM_UNDEFINED_LENGTH && length > l->limit - s->offset - 8) return gn_fail(e, GN_E_INVALID, "an item of %" PRIu32 " bytes is longer than what is around it", length);
+    if (length != DICOM_UNDEFINED_LENGTH && length > l->limit - s->offset - 8)
+        return gn_fail(e, GN_E_INVALID, "an item of %" PRIu32 " bytes is longer than what is around it", length);
     int rc = keep(s, 8, e);
     if (rc) return rc;
     dicom_item *item = dicom_item_append(&s->element[l->seq_place], l->ds);
@@ -234,15 +249,21 @@ static int open_item(scan *s, scan_level *l, uint32_t length, gn_error *e) {
     l->seq_items++;
     l->seq_maybe_over = false;
     s->depth++;
-    s->level[s->depth] = (scan_level){ .ds = item->dataset, .limit = item->undefined ? l->limit : s->offset + 8 + length, .base = s->count,
-        .undefined = item->undefined, .implicit = l->seq_implicit, .implicit_flag = l->seq_implicit ? l->implicit_flag : 0, .is_signed = l->is_signed };
+    s->level[s->depth] = (scan_level){ .ds = item->dataset,
+                                       .limit = item->undefined ? l->limit : s->offset + 8 + length,
+                                       .base = s->count,
+                                       .undefined = item->undefined,
+                                       .implicit = l->seq_implicit,
+                                       .implicit_flag = l->seq_implicit ? l->implicit_flag : 0,
+                                       .is_signed = l->is_signed };
     s->state = SCAN_ELEMENT;
     s->tag = 0;
     return 0;
 }
 
 static int open_sequence(scan *s, scan_level *l, dicom_element *el, gn_error *e) {
-    if (s->depth >= DICOM_MAX_DEPTH) return gn_fail(e, GN_E_TOO_DEEP, "sequences are nested deeper than %d levels", DICOM_MAX_DEPTH);
+    if (s->depth >= DICOM_MAX_DEPTH)
+        return gn_fail(e, GN_E_TOO_DEEP, "sequences are nested deeper than %d levels", DICOM_MAX_DEPTH);
     bool foreign = el->vr == DICOM_VR_UN; /* PS3.5 §6.2.2 note: content is implicit VR little endian */
     if (el->length == DICOM_UNDEFINED_LENGTH) el->flags |= DICOM_ELEMENT_UNDEFINED;
     if (foreign) el->flags |= DICOM_ELEMENT_IMPLICIT_INSIDE;
@@ -364,10 +385,13 @@ static int step_element(scan *s, const uint8_t *p, size_t n, size_t *took, gn_er
     if (dicom_tag_group(h.tag) == 0xFFFE) return step_delimiter(s, l, h.tag, took, e);
     if (h.vr == DICOM_VR_NONE) h.vr = resolve_vr(l, h.tag, h.length);
     if (h.length != DICOM_UNDEFINED_LENGTH) {
-        if (h.length > room - h.size) return gn_fail(e, GN_E_INVALID, "a value of %" PRIu32 " bytes reaches beyond the end of its item", h.length);
+        if (h.length > room - h.size)
+            return gn_fail(e, GN_E_INVALID, "a value of %" PRIu32 " bytes reaches beyond the end of its item",
+                           h.length);
         bool stop = s->options.stop_at_pixel_data && s->depth == 0 && dicom_is_pixel_data(h.tag);
         bool whole = s->options.borrow && h.vr != DICOM_VR_SQ && h.length <= s->options.max_value;
-        if (((whole && !stop) || (h.tag == DICOM_TAG_PixelRepresentation && h.length == 2)) && h.length > n - h.size) return MORE;
+        if (((whole && !stop) || (h.tag == DICOM_TAG_PixelRepresentation && h.length == 2)) && h.length > n - h.size)
+            return MORE;
     }
     return add_element(s, l, &h, p, n, took, e);
 }
@@ -379,10 +403,13 @@ static int step_item(scan *s, const uint8_t *p, size_t n, size_t *took, gn_error
         close_sequence(s, l);
         return 0;
     }
-    if (room < 8) return gn_fail(e, GN_E_INVALID, room ? "an item crosses the end of its sequence" : "the delimiter of a sequence is missing");
+    if (room < 8)
+        return gn_fail(e, GN_E_INVALID,
+                       room ? "an item crosses the end of its sequence" : "the delimiter of a sequence is missing");
     if (n < 8) return MORE;
     bool be = l->seq_big_endian;
-    dicom_tag tag = be ? DICOM_TAG(gn_load_be16(p), gn_load_be16(p + 2)) : DICOM_TAG(gn_load_le16(p), gn_load_le16(p + 2));
+    dicom_tag tag =
+        be ? DICOM_TAG(gn_load_be16(p), gn_load_be16(p + 2)) : DICOM_TAG(gn_load_le16(p), gn_load_le16(p + 2));
     if (tag == TAG_ITEM) {
         *took = 8;
         return open_item(s, l, be ? gn_load_be32(p + 4) : gn_load_le32(p + 4), e);
@@ -420,7 +447,8 @@ static int close_fragments(scan *s, scan_level *l, const uint8_t *p, gn_error *e
 }
 
 static int add_extent(scan *s, uint64_t offset, uint32_t length, gn_error *e) {
-    if (s->extents >= s->options.max_fragments) return gn_fail(e, GN_E_TOO_LARGE, "more than %zu fragments of pixel data", s->options.max_fragments);
+    if (s->extents >= s->options.max_fragments)
+        return gn_fail(e, GN_E_TOO_LARGE, "more than %zu fragments of pixel data", s->options.max_fragments);
     if (s->extents == s->extent_capacity) {
         size_t capacity = s->extent_capacity ? s->extent_capacity * 2 : 64;
         dicom_extent *grown = realloc(s->extent, capacity * sizeof *grown);
@@ -439,16 +467,20 @@ static int step_fragment(scan *s, const uint8_t *p, size_t n, size_t *took, gn_e
     if (room < 8) return gn_fail(e, GN_E_INVALID, "the delimiter of encapsulated pixel data is missing");
     if (n < 8) return MORE;
     bool be = l->ds->big_endian;
-    dicom_tag tag = be ? DICOM_TAG(gn_load_be16(p), gn_load_be16(p + 2)) : DICOM_TAG(gn_load_le16(p), gn_load_le16(p + 2));
+    dicom_tag tag =
+        be ? DICOM_TAG(gn_load_be16(p), gn_load_be16(p + 2)) : DICOM_TAG(gn_load_le16(p), gn_load_le16(p + 2));
     uint32_t length = be ? gn_load_be32(p + 4) : gn_load_le32(p + 4);
     char text[12];
     if (tag == TAG_SEQUENCE_END) {
         *took = 8;
         return close_fragments(s, l, p, e);
     }
-    if (tag != TAG_ITEM) return gn_fail(e, GN_E_INVALID, "%s where a fragment of pixel data belongs", dicom_tag_text(tag, text));
-    if (length == DICOM_UNDEFINED_LENGTH) return gn_fail(e, GN_E_INVALID, "a fragment of pixel data has undefined length");
-    if (length > room - 8) return gn_fail(e, GN_E_INVALID, "a fragment of %" PRIu32 " bytes reaches beyond the end of its item", length);
+    if (tag != TAG_ITEM)
+        return gn_fail(e, GN_E_INVALID, "%s where a fragment of pixel data belongs", dicom_tag_text(tag, text));
+    if (length == DICOM_UNDEFINED_LENGTH)
+        return gn_fail(e, GN_E_INVALID, "a fragment of pixel data has undefined length");
+    if (length > room - 8)
+        return gn_fail(e, GN_E_INVALID, "a fragment of %" PRIu32 " bytes reaches beyond the end of its item", length);
     int rc = add_extent(s, s->offset + 8, length, e);
     if (rc) return rc;
     l->seq_items++;
@@ -534,7 +566,8 @@ static bool cut_in_pixels(const scan *s) {
 int scan_finish(scan *s, const uint8_t *p, size_t rest, gn_error *e) {
     scan_level *l = &s->level[s->depth];
     if (s->state == SCAN_ITEM && l->seq_maybe_over && s->depth == 0 && rest == 0) close_sequence(s, l);
-    bool complete = s->state == SCAN_END || (s->state == SCAN_ELEMENT && s->depth == 0 && rest < 8 && all_zero(p, rest));
+    bool complete =
+        s->state == SCAN_END || (s->state == SCAN_ELEMENT && s->depth == 0 && rest < 8 && all_zero(p, rest));
     int rc = 0;
     if (!complete && !s->options.accept_truncated && !(s->options.accept_cut_pixels && cut_in_pixels(s))) {
         rc = gn_fail(e, GN_E_TRUNCATED, "the data set ends too early");

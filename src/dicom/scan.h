@@ -9,13 +9,13 @@
 #include "dicom/dicom.h"
 
 typedef struct scan_options {
-    uint32_t max_value;      /* longer values become BULK */
-    bool borrow;             /* values point into the input, which comes in one piece; else they are copied to the arena */
+    uint32_t max_value; /* longer values become BULK */
+    bool borrow;        /* values point into the input, which comes in one piece; else they are copied to the arena */
     bool stop_at_pixel_data;
-    bool only_meta;          /* stop before the first element of a group other than 0002 */
+    bool only_meta; /* stop before the first element of a group other than 0002 */
     bool accept_truncated;
-    bool accept_cut_pixels;  /* as above, but only where the input ends inside the pixel data of the top level */
-    uint64_t max_kept;       /* bytes of headers and kept values */
+    bool accept_cut_pixels; /* as above, but only where the input ends inside the pixel data of the top level */
+    uint64_t max_kept;      /* bytes of headers and kept values */
     size_t max_fragments;
 } scan_options;
 
@@ -27,17 +27,17 @@ typedef enum scan_state { SCAN_ELEMENT, SCAN_ITEM, SCAN_FRAGMENT, SCAN_VALUE, SC
 /* A data set on the stack, and the sequence that is open in it. */
 typedef struct scan_level {
     dicom_dataset *ds;
-    uint64_t limit;          /* nothing of it may reach beyond: its own end, or the nearest one around it */
-    size_t base;             /* place of its first element in scan.element */
+    uint64_t limit; /* nothing of it may reach beyond: its own end, or the nearest one around it */
+    size_t base;    /* place of its first element in scan.element */
     dicom_tag last_tag;
-    bool undefined;          /* ends at a delimiter (or, at the top, with the input), else at limit */
-    bool implicit, begun;    /* begun: the encoding of the first element was looked at */
-    uint8_t implicit_flag;   /* DICOM_ELEMENT_IMPLICIT_HEADER when it is implicit though it should not be */
-    int8_t is_signed;        /* Pixel Representation seen so far, here or above; -1: none */
+    bool undefined;        /* ends at a delimiter (or, at the top, with the input), else at limit */
+    bool implicit, begun;  /* begun: the encoding of the first element was looked at */
+    uint8_t implicit_flag; /* DICOM_ELEMENT_IMPLICIT_HEADER when it is implicit though it should not be */
+    int8_t is_signed;      /* Pixel Representation seen so far, here or above; -1: none */
     bool seq_undefined, seq_implicit, seq_big_endian;
-    bool seq_maybe_over;     /* an item delimiter stood where an item or the sequence delimiter belongs */
+    bool seq_maybe_over; /* an item delimiter stood where an item or the sequence delimiter belongs */
     uint64_t seq_limit;
-    size_t seq_place;        /* of the sequence's element in scan.element */
+    size_t seq_place; /* of the sequence's element in scan.element */
     dicom_tag seq_tag;
     uint32_t seq_items;
 } scan_level;
@@ -51,12 +51,12 @@ typedef struct scan {
     uint8_t *copy;           /* where they go */
     dicom_element *element;  /* elements of all open data sets, as one stack */
     size_t count, capacity;
-    dicom_extent *extent;    /* fragments of the open pixel data, the offset table first */
+    dicom_extent *extent; /* fragments of the open pixel data, the offset table first */
     size_t extents, extent_capacity;
-    dicom_tag tag;           /* being looked at, for messages; 0: none */
-    uint64_t tag_offset;     /* where it stands */
+    dicom_tag tag;       /* being looked at, for messages; 0: none */
+    uint64_t tag_offset; /* where it stands */
     unsigned depth;
-    bool syntax_implicit;    /* as the transfer syntax says */
+    bool syntax_implicit; /* as the transfer syntax says */
     scan_level level[DICOM_MAX_DEPTH + 1];
 } scan;
 

@@ -71,13 +71,15 @@ static int scan_piece(dicom_stream *s, const uint8_t *p, size_t n, gn_error *e) 
 static int start_inflater(dicom_stream *s, gn_error *e) {
     bool wrapped = s->heads == 2 && s->head[0] == 0x78 && ((unsigned)s->head[0] << 8 | s->head[1]) % 31 == 0;
     if (!s->window) s->window = malloc(WINDOW);
-    if (!s->window || inflateInit2(&s->z, wrapped ? MAX_WBITS : -MAX_WBITS) != Z_OK) return gn_fail(e, GN_E_NO_MEMORY, "no memory to inflate");
+    if (!s->window || inflateInit2(&s->z, wrapped ? MAX_WBITS : -MAX_WBITS) != Z_OK)
+        return gn_fail(e, GN_E_NO_MEMORY, "no memory to inflate");
     s->inflater_ready = true;
     return 0;
 }
 
 static int check_growth(dicom_stream *s, gn_error *e) {
-    if (s->out > s->max_inflated) return gn_fail(e, GN_E_TOO_LARGE, "the deflated data set grows beyond %" PRIu64 " bytes", s->max_inflated);
+    if (s->out > s->max_inflated)
+        return gn_fail(e, GN_E_TOO_LARGE, "the deflated data set grows beyond %" PRIu64 " bytes", s->max_inflated);
     if (s->out > RATIO_FROM && s->out / RATIO > s->in)
         return gn_fail(e, GN_E_TOO_LARGE, "the deflated data set grows more than %d times", RATIO);
     return 0;
@@ -92,7 +94,8 @@ static int inflate_piece(dicom_stream *s, const uint8_t *p, size_t n, gn_error *
         uInt before = s->z.avail_in;
         int zrc = inflate(&s->z, Z_NO_FLUSH);
         if (zrc == Z_MEM_ERROR) return gn_fail(e, GN_E_NO_MEMORY, "no memory to inflate");
-        if (zrc != Z_OK && zrc != Z_STREAM_END && zrc != Z_BUF_ERROR) return gn_fail(e, GN_E_INVALID, "deflated data is damaged");
+        if (zrc != Z_OK && zrc != Z_STREAM_END && zrc != Z_BUF_ERROR)
+            return gn_fail(e, GN_E_INVALID, "deflated data is damaged");
         size_t made = WINDOW - s->z.avail_out;
         s->in += before - s->z.avail_in;
         s->out += made;
@@ -100,7 +103,8 @@ static int inflate_piece(dicom_stream *s, const uint8_t *p, size_t n, gn_error *
         if (rc == 0) rc = scan_piece(s, s->window, made, e);
         if (rc) return rc;
         s->inflater_done = zrc == Z_STREAM_END;
-        if (s->inflater_done || (s->z.avail_in == 0 && s->z.avail_out > 0) || (made == 0 && before == s->z.avail_in)) return 0;
+        if (s->inflater_done || (s->z.avail_in == 0 && s->z.avail_out > 0) || (made == 0 && before == s->z.avail_in))
+            return 0;
     }
 }
 
@@ -125,7 +129,8 @@ static int push_deflated(dicom_stream *s, const uint8_t *p, size_t n, gn_error *
 
 /* ---- the public face --------------------------------------------------------------------------------------------------- */
 
-dicom_stream *dicom_stream_open(gn_arena *arena, const dicom_transfer_syntax *ts, const scan_options *options, uint64_t max_inflated, gn_error *e) {
+dicom_stream *dicom_stream_open(gn_arena *arena, const dicom_transfer_syntax *ts, const scan_options *options,
+                                uint64_t max_inflated, gn_error *e) {
     dicom_dataset *root = dicom_dataset_new(arena, e);
     if (!root) return NULL;
     dicom_stream *s = malloc(sizeof *s);
@@ -144,13 +149,15 @@ dicom_stream *dicom_stream_open(gn_arena *arena, const dicom_transfer_syntax *ts
     return s;
 }
 
-dicom_stream *dicom_stream_new(gn_arena *arena, const dicom_transfer_syntax *ts, const dicom_stream_options *options, gn_error *e) {
+dicom_stream *dicom_stream_new(gn_arena *arena, const dicom_transfer_syntax *ts, const dicom_stream_options *options,
+                               gn_error *e) {
     static const dicom_stream_options defaults = { 0 };
     const dicom_stream_options *o = options ? options : &defaults;
     scan_options limits = {
         .max_value = o->max_value ? o->max_value : DICOM_DEFAULT_MAX_VALUE,
         .max_kept = o->max_header ? o->max_header : DICOM_DEFAULT_MAX_HEADER,
         .max_fragments = o->max_fragments ? o->max_fragments : DICOM_DEFAULT_MAX_FRAGMENTS,
+        .accept_cut_pixels = o->accept_cut_pixel_data,
     };
     return dicom_stream_open(arena, ts, &limits, o->max_inflated ? o->max_inflated : DICOM_DEFAULT_MAX_INFLATED, e);
 }
@@ -176,8 +183,10 @@ int dicom_stream_finish(dicom_stream *s, dicom_dataset **out, gn_error *e) {
         rc = start_inflater(s, &s->error);
         if (rc == 0) rc = inflate_piece(s, s->head, 1, &s->error);
     }
-    if (rc == 0) rc = scan_run(&s->scan, s->carry, s->carried, &used, &s->error); /* closes what ends here by its length */
-    bool cut = s->deflated && s->heads > 0 && !s->inflater_done && !s->scan.options.accept_truncated && s->scan.state != SCAN_END;
+    if (rc == 0)
+        rc = scan_run(&s->scan, s->carry, s->carried, &used, &s->error); /* closes what ends here by its length */
+    bool cut = s->deflated && s->heads > 0 && !s->inflater_done && !s->scan.options.accept_truncated &&
+               s->scan.state != SCAN_END;
     if (rc == 0 && cut) rc = gn_fail(&s->error, GN_E_TRUNCATED, "deflated data ends too early");
     if (rc == 0) rc = scan_finish(&s->scan, s->carry + used, s->carried - used, &s->error);
     if (rc) return report(s, e);

@@ -10,6 +10,7 @@
 #define DICOM_DEFAULT_MAX_INFLATED (UINT64_C(4) << 30)
 
 /* As dicom_stream_new, with what only the readers of memory ask for. */
-dicom_stream *dicom_stream_open(gn_arena *arena, const dicom_transfer_syntax *ts, const scan_options *options, uint64_t max_inflated, gn_error *e);
+dicom_stream *dicom_stream_open(gn_arena *arena, const dicom_transfer_syntax *ts, const scan_options *options,
+                                uint64_t max_inflated, gn_error *e);
 
 #endif

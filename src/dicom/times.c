@@ -7,7 +7,10 @@
 #define SECOND_US INT64_C(1000000)
 #define DAY_US (86400 * SECOND_US)
 
-typedef struct text_cursor { const char *p; size_t n; } text_cursor;
+typedef struct text_cursor {
+    const char *p;
+    size_t n;
+} text_cursor;
 
 static text_cursor trimmed(const char *p, size_t n) {
     while (n > 0 && (p[n - 1] == ' ' || p[n - 1] == '\0')) n--;
@@ -186,7 +189,8 @@ static bool take_datetime(text_cursor *c, int offset, dicom_span *span) {
     }
     /* A hyphen is a negative offset when four digits that can be one follow, and then the end or another hyphen: "-" is the
      * range operator too, and "2024-0500" cannot be a range, since no year is 0500. */
-    bool minus = c->n >= 5 && *c->p == '-' && (c->p[1] == '0' || (c->p[1] == '1' && c->p[2] <= '2')) && (c->n == 5 || c->p[5] == '-');
+    bool minus = c->n >= 5 && *c->p == '-' && (c->p[1] == '0' || (c->p[1] == '1' && c->p[2] <= '2')) &&
+                 (c->n == 5 || c->p[5] == '-');
     if (c->n && (*c->p == '+' || minus) && !take_offset(c, &offset)) return false;
     int64_t shift = offset * 60 * SECOND_US;
     *span = (dicom_span){ from - shift, to - shift };

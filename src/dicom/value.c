@@ -8,7 +8,9 @@
 
 /* ---- text -------------------------------------------------------------------------------------------------------------- */
 
-static bool keeps_leading_spaces(dicom_vr vr) { return vr == DICOM_VR_LT || vr == DICOM_VR_ST || vr == DICOM_VR_UT || vr == DICOM_VR_UC; }
+static bool keeps_leading_spaces(dicom_vr vr) {
+    return vr == DICOM_VR_LT || vr == DICOM_VR_ST || vr == DICOM_VR_UT || vr == DICOM_VR_UC;
+}
 
 static const char *trim(dicom_vr vr, const char *p, size_t *n) {
     size_t length = *n;
@@ -77,9 +79,15 @@ const char *dicom_element_value(const dicom_element *el, size_t i, size_t *n) {
 /* Bytes of one value of a binary VR; 0: the whole is one value. */
 static size_t unit_of(dicom_vr vr) {
     switch (vr) {
-    case DICOM_VR_US: case DICOM_VR_SS: return 2;
-    case DICOM_VR_UL: case DICOM_VR_SL: case DICOM_VR_FL: case DICOM_VR_AT: return 4;
-    case DICOM_VR_FD: case DICOM_VR_UV: case DICOM_VR_SV: return 8;
+    case DICOM_VR_US:
+    case DICOM_VR_SS: return 2;
+    case DICOM_VR_UL:
+    case DICOM_VR_SL:
+    case DICOM_VR_FL:
+    case DICOM_VR_AT: return 4;
+    case DICOM_VR_FD:
+    case DICOM_VR_UV:
+    case DICOM_VR_SV: return 8;
     default: return 0;
     }
 }
@@ -128,7 +136,9 @@ static bool parse_integer(const char *text, size_t n, int64_t *value) {
     for (; i < n; i++) {
         if (text[i] < '0' || text[i] > '9') return false;
         int digit = text[i] - '0';
-        if (__builtin_mul_overflow(v, 10, &v) || (negative ? __builtin_sub_overflow(v, digit, &v) : __builtin_add_overflow(v, digit, &v))) return false;
+        if (__builtin_mul_overflow(v, 10, &v) ||
+            (negative ? __builtin_sub_overflow(v, digit, &v) : __builtin_add_overflow(v, digit, &v)))
+            return false;
     }
     *value = v;
     return true;
@@ -174,7 +184,8 @@ bool dicom_element_int(const dicom_dataset *ds, const dicom_element *el, size_t 
     if (el->vr == DICOM_VR_IS || el->vr == DICOM_VR_DS) {
         const char *text = dicom_element_value(el, i, &n);
         if (!text || !n) return false;
-        return parse_integer(text, n, value) || (el->vr == DICOM_VR_DS && parse_decimal(text, n, &d) && integral(d, value));
+        return parse_integer(text, n, value) ||
+               (el->vr == DICOM_VR_DS && parse_decimal(text, n, &d) && integral(d, value));
     }
     if (!load(ds, el, i, &bits)) return false;
     switch (el->vr) {
@@ -203,7 +214,9 @@ bool dicom_element_double(const dicom_dataset *ds, const dicom_element *el, size
     }
     if (el->vr == DICOM_VR_FL || el->vr == DICOM_VR_FD || el->vr == DICOM_VR_UV) {
         if (!load(ds, el, i, &bits)) return false;
-        *value = el->vr == DICOM_VR_UV ? (double)bits : el->vr == DICOM_VR_FD ? double_of(bits) : float_of((uint32_t)bits);
+        *value = el->vr == DICOM_VR_UV   ? (double)bits
+                 : el->vr == DICOM_VR_FD ? double_of(bits)
+                                         : float_of((uint32_t)bits);
         return true;
     }
     if (!dicom_element_int(ds, el, i, &whole)) return false;

@@ -11,11 +11,11 @@
 
 typedef struct write_level {
     const dicom_dataset *ds;
-    size_t next;             /* element to write */
-    const dicom_element *sequence; /* that is open; NULL: none */
-    const dicom_item *item;  /* of it, to write next */
+    size_t next;                       /* element to write */
+    const dicom_element *sequence;     /* that is open; NULL: none */
+    const dicom_item *item;            /* of it, to write next */
     size_t item_patch, sequence_patch; /* where their lengths go; NO_PATCH: undefined */
-    bool implicit, big_endian; /* of what is written */
+    bool implicit, big_endian;         /* of what is written */
     bool seq_big_endian;
 } write_level;
 
@@ -47,7 +47,8 @@ static void put_tag(gn_buf *out, bool big_endian, dicom_tag tag) {
 static int patch_length(gn_buf *out, bool big_endian, size_t patch, gn_error *e) {
     size_t length = out->n - patch - 4;
     if (out->failed) return 0; /* said at the end */
-    if (length >= DICOM_UNDEFINED_LENGTH) return gn_fail(e, GN_E_TOO_LARGE, "a sequence of %zu bytes needs undefined length", length);
+    if (length >= DICOM_UNDEFINED_LENGTH)
+        return gn_fail(e, GN_E_TOO_LARGE, "a sequence of %zu bytes needs undefined length", length);
     if (big_endian) gn_store_be32(out->p + patch, (uint32_t)length);
     else gn_store_le32(out->p + patch, (uint32_t)length);
     return 0;
@@ -128,7 +129,9 @@ static int put_fragments(const writer *w, const write_level *l, const dicom_elem
             continue;
         }
         if (x.length == 0) continue;
-        dicom_element part = { .tag = el->tag, .vr = el->vr, .flags = DICOM_ELEMENT_BULK, .offset = x.offset, .length = (uint32_t)x.length };
+        dicom_element part = {
+            .tag = el->tag, .vr = el->vr, .flags = DICOM_ELEMENT_BULK, .offset = x.offset, .length = (uint32_t)x.length
+        };
         int rc = fetch_bulk(w, &part, e);
         if (rc) return rc;
     }
@@ -159,12 +162,15 @@ static int close_sequence(writer *w, write_level *l, gn_error *e) {
 static int open_item(writer *w, write_level *l, gn_error *e) {
     const dicom_item *item = l->item;
     bool be = l->seq_big_endian;
-    if (w->depth >= DICOM_MAX_DEPTH) return gn_fail(e, GN_E_TOO_DEEP, "sequences are nested deeper than %d levels", DICOM_MAX_DEPTH);
+    if (w->depth >= DICOM_MAX_DEPTH)
+        return gn_fail(e, GN_E_TOO_DEEP, "sequences are nested deeper than %d levels", DICOM_MAX_DEPTH);
     put_tag(w->out, be, DICOM_TAG(0xFFFE, 0xE000));
     put32(w->out, be, item->undefined ? DICOM_UNDEFINED_LENGTH : 0);
     l->item = item->next;
     w->level[++w->depth] = (write_level){
-        .ds = item->dataset, .item_patch = item->undefined ? NO_PATCH : w->out->n - 4, .big_endian = be,
+        .ds = item->dataset,
+        .item_patch = item->undefined ? NO_PATCH : w->out->n - 4,
+        .big_endian = be,
         .implicit = l->implicit || (l->sequence->flags & DICOM_ELEMENT_IMPLICIT_INSIDE),
     };
     return 0;
@@ -194,7 +200,8 @@ static int put_element(writer *w, write_level *l, const dicom_element *el, gn_er
 static int write_all(writer *w, const dicom_dataset *ds, const dicom_transfer_syntax *ts, gn_error *e) {
     int rc = 0;
     w->depth = 0;
-    w->level[0] = (write_level){ .ds = ds, .implicit = ts->implicit_vr, .big_endian = ts->big_endian, .item_patch = NO_PATCH };
+    w->level[0] =
+        (write_level){ .ds = ds, .implicit = ts->implicit_vr, .big_endian = ts->big_endian, .item_patch = NO_PATCH };
     while (rc == 0) {
         write_level *l = &w->level[w->depth];
         if (l->sequence) rc = l->item ? open_item(w, l, e) : close_sequence(w, l, e);
@@ -235,7 +242,8 @@ static int deflate_into(gn_buf *in, gn_buf *out, gn_error *e) {
     return out->failed ? gn_fail(e, GN_E_TOO_LARGE, "the encoded data set does not fit the buffer") : 0;
 }
 
-int dicom_dataset_write(const dicom_dataset *ds, const dicom_transfer_syntax *ts, const dicom_write_options *options, gn_buf *out, gn_error *e) {
+int dicom_dataset_write(const dicom_dataset *ds, const dicom_transfer_syntax *ts, const dicom_write_options *options,
+                        gn_buf *out, gn_error *e) {
     gn_buf plain = GN_BUF_INIT;
     writer w;
     w.options = options;
@@ -259,12 +267,13 @@ static void put_meta(gn_buf *out, uint16_t element, dicom_vr vr, const char *tex
     if (n & 1) gn_buf_putc(out, vr == DICOM_VR_UI ? '\0' : ' ');
 }
 
-int dicom_file_header_write(const char *sop_class, const char *sop_instance, const char *transfer_syntax, const char *source_ae, gn_buf *out, gn_error *e) {
+int dicom_file_header_write(const char *sop_class, const char *sop_instance, const char *transfer_syntax,
+                            const char *source_ae, gn_buf *out, gn_error *e) {
     static const uint8_t preamble[128] = { 0 };
     static const uint8_t group_length[] = { 2, 0, 0, 0, 'U', 'L', 4, 0, 0, 0, 0, 0 };
     static const uint8_t version[] = { 2, 0, 1, 0, 'O', 'B', 0, 0, 2, 0, 0, 0, 0, 1 };
-    if (strlen(sop_class) > DICOM_UID_MAX || strlen(sop_instance) > DICOM_UID_MAX || strlen(transfer_syntax) > DICOM_UID_MAX ||
-        (source_ae && strlen(source_ae) > 16))
+    if (strlen(sop_class) > DICOM_UID_MAX || strlen(sop_instance) > DICOM_UID_MAX ||
+        strlen(transfer_syntax) > DICOM_UID_MAX || (source_ae && strlen(source_ae) > 16))
         return gn_fail(e, GN_E_INVALID, "a UID or application entity title is too long for a file header");
     gn_buf_append(out, preamble, sizeof preamble);
     gn_buf_append(out, "DICM", 4);

@@ -4,7 +4,13 @@
 
 #include <stdlib.h>
 
-#define ASSERT(x) do { if (!(x)) { (void)fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x); abort(); } } while (0)
+#define ASSERT(x)                                                         \
+    do {                                                                  \
+        if (!(x)) {                                                       \
+            (void)fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x); \
+            abort();                                                      \
+        }                                                                 \
+    } while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -29,7 +35,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         ASSERT(twice.n == thrice.n && memcmp(twice.p, thrice.p, twice.n) == 0);
         const dicom_transfer_syntax *ts = dicom_transfer_syntax_find(DICOM_TS_EXPLICIT_LE);
         if (dicom_dataset_write(first, ts, NULL, &encoded, NULL) == 0) /* else: values that are only named */
-            ASSERT(dicom_dataset_read(a, ts, encoded.p ? encoded.p : (const uint8_t *)"", encoded.n, NULL, &third, &e) == 0);
+            ASSERT(dicom_dataset_read(a, ts, encoded.p ? encoded.p : (const uint8_t *)"", encoded.n, NULL, &third,
+                                      &e) == 0);
     } else {
         ASSERT(e.code < 0 && e.message[0] && e.where[0]);
     }

@@ -7,27 +7,38 @@
 
 #include <stdlib.h>
 
-#define ASSERT(x) do { if (!(x)) { (void)fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x); abort(); } } while (0)
+#define ASSERT(x)                                                         \
+    do {                                                                  \
+        if (!(x)) {                                                       \
+            (void)fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x); \
+            abort();                                                      \
+        }                                                                 \
+    } while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static bool same_dataset(const dicom_dataset *a, const dicom_dataset *b);
 
 static bool same_element(const dicom_element *x, const dicom_element *y) {
-    if (x->tag != y->tag || x->vr != y->vr || x->length != y->length || x->offset != y->offset || x->wire_vr != y->wire_vr) return false;
-    if ((x->flags | DICOM_ELEMENT_BULK) != (y->flags | DICOM_ELEMENT_BULK) || !x->fragments != !y->fragments) return false;
+    if (x->tag != y->tag || x->vr != y->vr || x->length != y->length || x->offset != y->offset ||
+        x->wire_vr != y->wire_vr)
+        return false;
+    if ((x->flags | DICOM_ELEMENT_BULK) != (y->flags | DICOM_ELEMENT_BULK) || !x->fragments != !y->fragments)
+        return false;
     if (x->fragments) {
         if (x->fragments->count != y->fragments->count) return false;
         for (size_t i = 0; i < x->fragments->count; i++)
             if (memcmp(&x->fragments->extent[i], &y->fragments->extent[i], sizeof(dicom_extent)) != 0) return false;
-    } else if (x->value && y->value && x->length != DICOM_UNDEFINED_LENGTH && memcmp(x->value, y->value, x->length) != 0) {
+    } else if (x->value && y->value && x->length != DICOM_UNDEFINED_LENGTH &&
+               memcmp(x->value, y->value, x->length) != 0) {
         return false;
     } else if (!x->value != !y->value) {
         return false;
     }
     const dicom_item *i = x->items, *k = y->items;
     for (; i && k; i = i->next, k = k->next)
-        if (i->undefined != k->undefined || i->offset != k->offset || !same_dataset(i->dataset, k->dataset)) return false;
+        if (i->undefined != k->undefined || i->offset != k->offset || !same_dataset(i->dataset, k->dataset))
+            return false;
     return !i && !k;
 }
 
@@ -44,7 +55,9 @@ static void check_stream(const dicom_transfer_syntax *ts, const uint8_t *p, size
     gn_arena *a = gn_arena_new((size_t)256 << 20);
     dicom_dataset *whole = NULL, *pieces = NULL;
     dicom_read_options options = { .max_value = 1 << 16, .max_inflated = 8 << 20 };
-    dicom_stream_options stream_options = { .max_value = 1 << 16, .max_header = (size_t)1 << 30, .max_inflated = 8 << 20 };
+    dicom_stream_options stream_options = { .max_value = 1 << 16,
+                                            .max_header = (size_t)1 << 30,
+                                            .max_inflated = 8 << 20 };
     int rc = dicom_dataset_read(a, ts, p, n, &options, &whole, &e);
     dicom_stream *s = dicom_stream_new(a, ts, &stream_options, &es);
     ASSERT(s);
@@ -94,7 +107,8 @@ static void check_write(gn_arena *a, const dicom_file *f) {
     bool stated_wrongly = f->transfer_syntax->implicit_vr && f->dataset->count && f->dataset->element[0].wire_vr;
     if (stated_wrongly) return; /* explicit VR read as implicit VR is written as stated: other bytes */
     ASSERT(dicom_dataset_write(f->dataset, f->transfer_syntax, NULL, &once, &e) == 0);
-    ASSERT(dicom_dataset_read(a, f->transfer_syntax, once.p ? once.p : (const uint8_t *)"", once.n, &options, &again, &e) == 0);
+    ASSERT(dicom_dataset_read(a, f->transfer_syntax, once.p ? once.p : (const uint8_t *)"", once.n, &options, &again,
+                              &e) == 0);
     ASSERT(dicom_dataset_write(again, f->transfer_syntax, NULL, &twice, &e) == 0);
     ASSERT(once.n == twice.n && (once.n == 0 || memcmp(once.p, twice.p, once.n) == 0));
     gn_buf_done(&once);

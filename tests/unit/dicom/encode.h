@@ -8,6 +8,7 @@
 #include "dicom/dicom.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #define UNDEFINED DICOM_UNDEFINED_LENGTH
 #define ITEM DICOM_TAG(0xFFFE, 0xE000)
@@ -37,7 +38,8 @@ GN_UNUSED static void enc_tag(enc *e, dicom_tag tag, uint32_t length) {
 }
 
 GN_UNUSED static bool enc_is_long(const char *vr) {
-    static const char *const names[] = { "OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV", "XX" };
+    static const char *const names[] = { "OB", "OD", "OF", "OL", "OV", "OW", "SQ",
+                                         "SV", "UC", "UN", "UR", "UT", "UV", "XX" };
     for (size_t i = 0; i < GN_ARRAY_LEN(names); i++)
         if (memcmp(names[i], vr, 2) == 0) return true;
     return false;
@@ -65,7 +67,9 @@ GN_UNUSED static void enc_bytes(enc *e, dicom_tag tag, const char *vr, const voi
 }
 
 /* The text as it is, without padding. */
-GN_UNUSED static void enc_text(enc *e, dicom_tag tag, const char *vr, const char *text) { enc_bytes(e, tag, vr, text, strlen(text)); }
+GN_UNUSED static void enc_text(enc *e, dicom_tag tag, const char *vr, const char *text) {
+    enc_bytes(e, tag, vr, text, strlen(text));
+}
 
 GN_UNUSED static void enc_us(enc *e, dicom_tag tag, const char *vr, unsigned v) {
     enc_head(e, tag, vr, 2);
@@ -79,6 +83,13 @@ GN_UNUSED static void enc_ul(enc *e, dicom_tag tag, const char *vr, uint32_t v) 
 
 GN_UNUSED static void enc_zeros(enc *e, size_t n) {
     while (n-- > 0) gn_buf_putc(&e->b, '\0');
+}
+
+/* Processor time of this thread: a busy machine does not make a test of linear time fail. */
+GN_UNUSED static uint64_t cpu_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
 }
 
 /* What most tests need around them. */
@@ -97,7 +108,9 @@ GN_UNUSED static void teardown(fixture *f) {
 }
 
 GN_UNUSED static const dicom_transfer_syntax *syntax_of(const enc *in) {
-    return dicom_transfer_syntax_find(in->implicit ? DICOM_TS_IMPLICIT_LE : in->big ? DICOM_TS_EXPLICIT_BE : DICOM_TS_EXPLICIT_LE);
+    return dicom_transfer_syntax_find(in->implicit ? DICOM_TS_IMPLICIT_LE
+                                      : in->big    ? DICOM_TS_EXPLICIT_BE
+                                                   : DICOM_TS_EXPLICIT_LE);
 }
 
 /* Reads f->in into f->ds, in a copy of exactly its size, so that a sanitizer sees the first byte read beyond it. The copy

@@ -21,7 +21,8 @@ TEST(put_keeps_tag_order) {
     static const dicom_tag tags[] = { 0x00280010, 0x00080018, 0x00100010, 0x7FE00010, 0x00080005, 0x00100020 };
     fixture f = setup();
     dicom_dataset *ds = dicom_dataset_new(f.a, &f.e);
-    for (size_t i = 0; i < GN_ARRAY_LEN(tags); i++) CHECK_INT(dicom_dataset_put_string(ds, tags[i], DICOM_VR_LO, "x", &f.e), 0);
+    for (size_t i = 0; i < GN_ARRAY_LEN(tags); i++)
+        CHECK_INT(dicom_dataset_put_string(ds, tags[i], DICOM_VR_LO, "x", &f.e), 0);
     CHECK_INT(ds->count, GN_ARRAY_LEN(tags));
     for (size_t i = 1; i < ds->count; i++) CHECK(ds->element[i - 1].tag < ds->element[i].tag);
     for (size_t i = 0; i < GN_ARRAY_LEN(tags); i++) CHECK(dicom_dataset_find(ds, tags[i]));
@@ -107,7 +108,8 @@ TEST(put_refuses_what_is_no_value) {
 TEST(remove_closes_the_gap) {
     fixture f = setup();
     dicom_dataset *ds = dicom_dataset_new(f.a, &f.e);
-    for (unsigned i = 0; i < 5; i++) CHECK_INT(dicom_dataset_put_u16(ds, DICOM_TAG(0x0028, 0x10 + i), (uint16_t)i, &f.e), 0);
+    for (unsigned i = 0; i < 5; i++)
+        CHECK_INT(dicom_dataset_put_u16(ds, DICOM_TAG(0x0028, 0x10 + i), (uint16_t)i, &f.e), 0);
     CHECK_INT(dicom_dataset_remove(ds, 0x00280012), 0);
     CHECK_INT(ds->count, 4);
     CHECK(!dicom_dataset_find(ds, 0x00280012));
@@ -175,10 +177,10 @@ TEST(add_item_makes_the_sequence) {
 TEST(many_items_take_linear_time) {
     fixture f = setup();
     dicom_dataset *ds = dicom_dataset_new(f.a, &f.e), *item;
-    uint64_t start = gn_mono_ns();
+    uint64_t start = cpu_ns();
     for (int i = 0; i < 100000; i++) REQUIRE(dicom_dataset_add_item(ds, SEQUENCE, &item, &f.e) == 0);
     CHECK_INT(dicom_element_vm(dicom_dataset_find(ds, SEQUENCE)), 100000);
-    CHECK(gn_mono_ns() - start < UINT64_C(3000000000));
+    CHECK(cpu_ns() - start < UINT64_C(3000000000));
     teardown(&f);
 }
 

@@ -38,7 +38,9 @@ TEST(one_line_an_element) {
     enc_bytes(&f.in, 0x00280010, "US", "\0\2\1\0", 4);
     enc_bytes(&f.in, PIXEL_DATA, "OW", "\1\2\3\4", 4);
     REQUIRE(dump(&f, 0, NULL, &out) == 0);
-    CHECK(strncmp((const char *)out.p, "# Dicom-File-Format\n\n# Dicom-Data-Set\n# Used TransferSyntax: Explicit VR Little Endian\n", 80) == 0);
+    CHECK(strncmp((const char *)out.p,
+                  "# Dicom-File-Format\n\n# Dicom-Data-Set\n# Used TransferSyntax: Explicit VR Little Endian\n",
+                  80) == 0);
     CHECK_STR(body_of(&out), "(0008,0005) CS [ISO_IR 100]                             #  10, 1 SpecificCharacterSet\n"
                              "(0008,0016) UI =SecondaryCaptureImageStorage            #  25, 1 SOPClassUID\n"
                              "(0008,0018) UI [1.2.3]                                  #   6, 1 SOPInstanceUID\n"
@@ -64,15 +66,16 @@ TEST(sequences_are_indented) {
     enc_tag(&f.in, ITEM_END, 0);
     enc_tag(&f.in, SEQUENCE_END, 0);
     REQUIRE(dump(&f, 0, NULL, &out) == 0);
-    CHECK_STR(body_of(&out), "(0008,1115) SQ (Sequence with undefined length #=1)     # u/l, 1 ReferencedSeriesSequence\n"
-                             "  (fffe,e000) na (Item with undefined length #=1)         # u/l, 1 Item\n"
-                             "    (0008,1199) SQ (Sequence with explicit length #=1)      #  18, 1 ReferencedSOPSequence\n"
-                             "      (fffe,e000) na (Item with explicit length #=1)          #  10, 1 Item\n"
-                             "        (0028,0010) US 1                                        #   2, 1 Rows\n"
-                             "      (fffe,e00d) na (ItemDelimitationItem for re-encoding)   #   0, 0 ItemDelimitationItem\n"
-                             "    (fffe,e0dd) na (SequenceDelimitationItem for re-encod.) #   0, 0 SequenceDelimitationItem\n"
-                             "  (fffe,e00d) na (ItemDelimitationItem)                   #   0, 0 ItemDelimitationItem\n"
-                             "(fffe,e0dd) na (SequenceDelimitationItem)               #   0, 0 SequenceDelimitationItem\n");
+    CHECK_STR(body_of(&out),
+              "(0008,1115) SQ (Sequence with undefined length #=1)     # u/l, 1 ReferencedSeriesSequence\n"
+              "  (fffe,e000) na (Item with undefined length #=1)         # u/l, 1 Item\n"
+              "    (0008,1199) SQ (Sequence with explicit length #=1)      #  18, 1 ReferencedSOPSequence\n"
+              "      (fffe,e000) na (Item with explicit length #=1)          #  10, 1 Item\n"
+              "        (0028,0010) US 1                                        #   2, 1 Rows\n"
+              "      (fffe,e00d) na (ItemDelimitationItem for re-encoding)   #   0, 0 ItemDelimitationItem\n"
+              "    (fffe,e0dd) na (SequenceDelimitationItem for re-encod.) #   0, 0 SequenceDelimitationItem\n"
+              "  (fffe,e00d) na (ItemDelimitationItem)                   #   0, 0 ItemDelimitationItem\n"
+              "(fffe,e0dd) na (SequenceDelimitationItem)               #   0, 0 SequenceDelimitationItem\n");
     gn_buf_done(&out);
     teardown(&f);
 }
@@ -87,10 +90,11 @@ TEST(fragments_are_listed) {
     enc_tag(&f.in, SEQUENCE_END, 0);
     dicom_read_options options = { .keep_everything = true };
     REQUIRE(dump(&f, 0, &options, &out) == 0);
-    CHECK_STR(body_of(&out), "(7fe0,0010) OB (PixelSequence #=2)                      # u/l, 1 PixelData\n"
-                             "  (fffe,e000) pi (no value available)                     #   0, 1 Item\n"
-                             "  (fffe,e000) pi ff\\d8\\ff\\e0                              #   4, 1 Item\n"
-                             "(fffe,e0dd) na (SequenceDelimitationItem)               #   0, 0 SequenceDelimitationItem\n");
+    CHECK_STR(body_of(&out),
+              "(7fe0,0010) OB (PixelSequence #=2)                      # u/l, 1 PixelData\n"
+              "  (fffe,e000) pi (no value available)                     #   0, 1 Item\n"
+              "  (fffe,e000) pi ff\\d8\\ff\\e0                              #   4, 1 Item\n"
+              "(fffe,e0dd) na (SequenceDelimitationItem)               #   0, 0 SequenceDelimitationItem\n");
     options = (dicom_read_options){ .max_value = 1 };
     REQUIRE(dump(&f, 0, &options, &out) == 0);
     CHECK(strstr(body_of(&out), "pi (not loaded) "));
@@ -110,7 +114,8 @@ TEST(numbers_in_the_byte_order_of_the_file) {
     enc_bytes(&f.in, 0x00720085, "OF", "\x3D\xCC\xCC\xCD\x3D\xCC\xCC\xCD", 8);
     enc_bytes(&f.in, PIXEL_DATA, "OW", "\1\2", 2);
     REQUIRE(dump(&f, 0, NULL, &out) == 0);
-    static const char *const want[] = { "US 512 ", "FD 1.5 ", "FL 0.1 ", "UV 18446744073709551615 ", "SV -2 ", "OW 0102 ", "OF 0.1\\0.1 " };
+    static const char *const want[] = { "US 512 ", "FD 1.5 ",  "FL 0.1 ",     "UV 18446744073709551615 ",
+                                        "SV -2 ",  "OW 0102 ", "OF 0.1\\0.1 " };
     for (size_t i = 0; i < GN_ARRAY_LEN(want); i++) CHECK(strstr(body_of(&out), want[i]));
     gn_buf_done(&out);
     teardown(&f);
@@ -136,7 +141,9 @@ TEST(long_values_are_cut) {
 TEST(T23_no_control_character_reaches_the_terminal) {
     fixture f = setup();
     gn_buf out = GN_BUF_INIT;
-    enc_text(&f.in, 0x00104000, "LT", "a\033[2Jb\r\nc\x07\x9B" "31m");
+    enc_text(&f.in, 0x00104000, "LT",
+             "a\033[2Jb\r\nc\x07\x9B"
+             "31m");
     enc_text(&f.in, 0x00080016, "UI", "1.2\033[2J");
     REQUIRE(dump(&f, 0, NULL, &out) == 0);
     for (const char *p = body_of(&out); *p; p++) CHECK(*p == '\n' || ((uint8_t)*p >= 0x20 && (uint8_t)*p != 0x7F));
@@ -152,7 +159,8 @@ TEST(meta_group_first) {
     enc_text(&f.in, 0x00080060, "CS", "MR");
     REQUIRE(dicom_file_read(f.a, f.in.b.p, f.in.b.n, NULL, &file, &f.e) == 0);
     CHECK_INT(dicom_dump(&file, 0, add_line, &out, &f.e), 0);
-    const char *meta = strstr((const char *)out.p, "# Dicom-Meta-Information-Header"), *data = strstr((const char *)out.p, "# Dicom-Data-Set");
+    const char *meta = strstr((const char *)out.p, "# Dicom-Meta-Information-Header"),
+               *data = strstr((const char *)out.p, "# Dicom-Data-Set");
     CHECK(meta && data && meta < data);
     CHECK(strstr(meta, "(0002,0010) UI =ExplicitVRLittleEndian"));
     CHECK(strstr(data, "(0008,0060) CS [MR]"));

@@ -3,7 +3,10 @@
 
 #define PIXEL_DATA DICOM_TAG(0x7FE0, 0x0010)
 
-typedef struct image { unsigned rows, columns, samples, bits; const char *photometric, *frames; } image;
+typedef struct image {
+    unsigned rows, columns, samples, bits;
+    const char *photometric, *frames;
+} image;
 
 static void describe(enc *in, const image *m) {
     if (m->samples) enc_us(in, 0x00280002, "US", m->samples);
@@ -20,7 +23,8 @@ static void pixels(enc *in, size_t n) {
 }
 
 /* Fragments of these lengths; `head` begins each that is long enough, from the set of bits on. */
-static void encapsulate(enc *in, const void *table, size_t table_length, const size_t *lengths, size_t n, const char *head, unsigned with_head) {
+static void encapsulate(enc *in, const void *table, size_t table_length, const size_t *lengths, size_t n,
+                        const char *head, unsigned with_head) {
     enc_head(in, PIXEL_DATA, "OB", UNDEFINED);
     enc_tag(in, ITEM, (uint32_t)table_length);
     gn_buf_append(&in->b, table, table_length);
@@ -33,7 +37,12 @@ static void encapsulate(enc *in, const void *table, size_t table_length, const s
     enc_tag(in, SEQUENCE_END, 0);
 }
 
-typedef struct result { int rc; dicom_pixel_description d; dicom_frame *frame; size_t count; } result;
+typedef struct result {
+    int rc;
+    dicom_pixel_description d;
+    dicom_frame *frame;
+    size_t count;
+} result;
 typedef int (*read_fn)(void *ctx, uint64_t offset, void *buf, size_t n);
 
 static int read_at(void *ctx, uint64_t offset, void *buf, size_t n) {
@@ -63,12 +72,24 @@ static result frames_of(fixture *f, const dicom_read_options *options, read_fn r
 /* ---- description ------------------------------------------------------------------------------------------------------- */
 
 TEST(frame_bytes_of_every_kind) {
-    static const struct { image m; uint64_t bytes; } cases[] = {
-        { { 512, 512, 1, 16, "MONOCHROME2 ", NULL }, 524288 }, { { 10, 20, 3, 8, "RGB ", NULL }, 600 }, { { 5, 5, 1, 1, "MONOCHROME2 ", NULL }, 4 },
-        { { 4, 4, 3, 8, "YBR_FULL_422", NULL }, 32 }, { { 4, 4, 3, 8, "YBR_PARTIAL_422 ", NULL }, 32 }, { { 4, 4, 3, 8, "YBR_PARTIAL_420 ", NULL }, 24 },
-        { { 4, 4, 3, 8, "YBR_FULL", NULL }, 48 }, { { 4, 4, 1, 32, "MONOCHROME2 ", NULL }, 64 }, { { 4, 4, 0, 8, NULL, NULL }, 16 }, { { 3, 3, 1, 12, NULL, NULL }, 14 },
-        { { 65535, 65535, 65535, 64, NULL, NULL }, UINT64_C(2251696736043000) }, { { 0, 4, 1, 8, NULL, NULL }, 0 }, { { 4, 0, 1, 8, NULL, NULL }, 0 },
-        { { 4, 4, 1, 0, NULL, NULL }, 0 }, { { 4, 4, 1, 65, NULL, NULL }, 0 } };
+    static const struct {
+        image m;
+        uint64_t bytes;
+    } cases[] = { { { 512, 512, 1, 16, "MONOCHROME2 ", NULL }, 524288 },
+                  { { 10, 20, 3, 8, "RGB ", NULL }, 600 },
+                  { { 5, 5, 1, 1, "MONOCHROME2 ", NULL }, 4 },
+                  { { 4, 4, 3, 8, "YBR_FULL_422", NULL }, 32 },
+                  { { 4, 4, 3, 8, "YBR_PARTIAL_422 ", NULL }, 32 },
+                  { { 4, 4, 3, 8, "YBR_PARTIAL_420 ", NULL }, 24 },
+                  { { 4, 4, 3, 8, "YBR_FULL", NULL }, 48 },
+                  { { 4, 4, 1, 32, "MONOCHROME2 ", NULL }, 64 },
+                  { { 4, 4, 0, 8, NULL, NULL }, 16 },
+                  { { 3, 3, 1, 12, NULL, NULL }, 14 },
+                  { { 65535, 65535, 65535, 64, NULL, NULL }, UINT64_C(2251696736043000) },
+                  { { 0, 4, 1, 8, NULL, NULL }, 0 },
+                  { { 4, 0, 1, 8, NULL, NULL }, 0 },
+                  { { 4, 4, 1, 0, NULL, NULL }, 0 },
+                  { { 4, 4, 1, 65, NULL, NULL }, 0 } };
     for (size_t i = 0; i < GN_ARRAY_LEN(cases); i++) {
         fixture f = setup();
         dicom_pixel_description d;
@@ -148,8 +169,16 @@ TEST(T5_rows_of_the_wrong_vr) {
 }
 
 TEST(T5_number_of_frames_that_is_none) {
-    static const struct { const char *text; int rc; } cases[] = {
-        { "1A", GN_E_INVALID }, { "0 ", GN_E_INVALID }, { "-1", GN_E_INVALID }, { "2147483648", GN_E_INVALID }, { "1 ", 0 }, { "  ", 0 }, { "2147483647", GN_E_TRUNCATED } };
+    static const struct {
+        const char *text;
+        int rc;
+    } cases[] = { { "1A", GN_E_INVALID },
+                  { "0 ", GN_E_INVALID },
+                  { "-1", GN_E_INVALID },
+                  { "2147483648", GN_E_INVALID },
+                  { "1 ", 0 },
+                  { "  ", 0 },
+                  { "2147483647", GN_E_TRUNCATED } };
     for (size_t i = 0; i < GN_ARRAY_LEN(cases); i++) {
         fixture f = setup();
         describe(&f.in, &(image){ 2, 2, 1, 8, NULL, cases[i].text });
@@ -205,7 +234,9 @@ TEST(T9_short_pixel_data_gives_the_frames_that_are_there) {
 }
 
 TEST(T9_dimensions_far_beyond_the_data) {
-    static const image bombs[] = { { 46341, 46341, 1, 16, NULL, NULL }, { 65535, 65535, 255, 64, NULL, "2147483647" }, { 65535, 65535, 3, 16, "RGB ", "10" } };
+    static const image bombs[] = { { 46341, 46341, 1, 16, NULL, NULL },
+                                   { 65535, 65535, 255, 64, NULL, "2147483647" },
+                                   { 65535, 65535, 3, 16, "RGB ", "10" } };
     for (size_t i = 0; i < GN_ARRAY_LEN(bombs); i++) {
         fixture f = setup();
         describe(&f.in, &bombs[i]);
@@ -313,9 +344,11 @@ TEST(extended_offset_table) {
 
 TEST(T8_offset_tables_that_lie) {
     static const size_t lengths[] = { 10, 20, 30 };
-    static const uint8_t bad[][12] = {
-        { 0, 0, 0, 0, 19, 0, 0, 0, 46, 0, 0, 0 }, { 0, 0, 0, 0, 46, 0, 0, 0, 18, 0, 0, 0 }, { 18, 0, 0, 0, 46, 0, 0, 0, 46, 0, 0, 0 },
-        { 0, 0, 0, 0, 18, 0, 0, 0, 255, 255, 255, 255 }, { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 } };
+    static const uint8_t bad[][12] = { { 0, 0, 0, 0, 19, 0, 0, 0, 46, 0, 0, 0 },
+                                       { 0, 0, 0, 0, 46, 0, 0, 0, 18, 0, 0, 0 },
+                                       { 18, 0, 0, 0, 46, 0, 0, 0, 46, 0, 0, 0 },
+                                       { 0, 0, 0, 0, 18, 0, 0, 0, 255, 255, 255, 255 },
+                                       { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 } };
     for (size_t i = 0; i < GN_ARRAY_LEN(bad); i++) {
         fixture f = setup();
         uint8_t extended[24] = { 0 };
@@ -352,10 +385,17 @@ TEST(frames_by_the_starts_of_codestreams) {
 
 TEST(frames_that_cannot_be_told_apart) {
     static const size_t lengths[] = { 10, 12, 14, 16, 18 };
-    static const struct { unsigned heads; read_fn read; int rc; size_t count; const char *message; } cases[] = {
-        { 1 | 8, NULL, GN_E_UNSUPPORTED, 0, "only be told apart by reading" }, { 1 | 8, read_fails, GN_E_IO, 0, "cannot be read" },
-        { 0, read_at, GN_E_INVALID, 0, "cannot be divided" }, { 1 | 2 | 4, read_at, GN_E_INVALID, 0, "cannot be divided" },
-        { 1, read_at, GN_E_TRUNCATED, 1, "1 of 2 frames" } };
+    static const struct {
+        unsigned heads;
+        read_fn read;
+        int rc;
+        size_t count;
+        const char *message;
+    } cases[] = { { 1 | 8, NULL, GN_E_UNSUPPORTED, 0, "only be told apart by reading" },
+                  { 1 | 8, read_fails, GN_E_IO, 0, "cannot be read" },
+                  { 0, read_at, GN_E_INVALID, 0, "cannot be divided" },
+                  { 1 | 2 | 4, read_at, GN_E_INVALID, 0, "cannot be divided" },
+                  { 1, read_at, GN_E_TRUNCATED, 1, "1 of 2 frames" } };
     for (size_t i = 0; i < GN_ARRAY_LEN(cases); i++) {
         fixture f = setup();
         describe(&f.in, &(image){ 4, 4, 1, 8, NULL, "2 " });
@@ -410,7 +450,14 @@ TEST(no_memory_for_the_table) {
     dicom_dataset *ds = dicom_dataset_new(small, &e);
     uint8_t pixel[1] = { 0 };
     dicom_element el = { .tag = PIXEL_DATA, .vr = DICOM_VR_OB, .length = 100000, .value = pixel };
-    dicom_pixel_description d = { .rows = 1, .columns = 1, .samples = 1, .bits_allocated = 8, .frames = 100000, .native = true, .present = true, .element = &el };
+    dicom_pixel_description d = { .rows = 1,
+                                  .columns = 1,
+                                  .samples = 1,
+                                  .bits_allocated = 8,
+                                  .frames = 100000,
+                                  .native = true,
+                                  .present = true,
+                                  .element = &el };
     dicom_frame *frames;
     size_t count;
     CHECK_INT(dicom_pixel_frames(ds, &d, NULL, NULL, &frames, &count, &e), GN_E_NO_MEMORY);

@@ -72,12 +72,15 @@ TEST(names_by_component_groups) {
 
 TEST(decimal_and_integer_strings) {
     TEXT(IS, "12\\-3\\+4\\0005", "{\"vr\":\"IS\",\"Value\":[12,-3,4,5]}");
-    TEXT(IS, "1A\\1.0\\1e3\\-\\123456789012345678", "{\"vr\":\"IS\",\"Value\":[\"1A\",\"1.0\",\"1e3\",\"-\",\"123456789012345678\"]}");
+    TEXT(IS, "1A\\1.0\\1e3\\-\\123456789012345678",
+         "{\"vr\":\"IS\",\"Value\":[\"1A\",\"1.0\",\"1e3\",\"-\",\"123456789012345678\"]}");
     TEXT(IS, "-0\\0\\00", "{\"vr\":\"IS\",\"Value\":[0,0,0]}");
     TEXT(DS, "1.50\\-.5\\5.\\+1.5E+3\\007.25", "{\"vr\":\"DS\",\"Value\":[1.50,-0.5,5,1.5E+3,7.25]}");
-    TEXT(DS, "-0\\-0.0\\.\\1e\\1e+\\1e999\\nan\\1,5", "{\"vr\":\"DS\",\"Value\":[0,-0.0,\".\",\"1e\",\"1e+\",\"1e999\",\"nan\",\"1,5\"]}");
+    TEXT(DS, "-0\\-0.0\\.\\1e\\1e+\\1e999\\nan\\1,5",
+         "{\"vr\":\"DS\",\"Value\":[0,-0.0,\".\",\"1e\",\"1e+\",\"1e999\",\"nan\",\"1,5\"]}");
     TEXT(DS, "1234567890123456789012345", "{\"vr\":\"DS\",\"Value\":[\"1234567890123456789012345\"]}");
-    TEXT(DS, "18446744073709551615\\1234567890123456.5", "{\"vr\":\"DS\",\"Value\":[\"18446744073709551615\",1234567890123456.5]}");
+    TEXT(DS, "18446744073709551615\\1234567890123456.5",
+         "{\"vr\":\"DS\",\"Value\":[\"18446744073709551615\",1234567890123456.5]}");
     TEXT(DS, "1 2", "{\"vr\":\"DS\",\"Value\":[\"1 2\"]}");
 }
 
@@ -87,19 +90,36 @@ TEST(binary_numbers) {
     TEXT(UL, "\xFF\xFF\xFF\xFF", "{\"vr\":\"UL\",\"Value\":[4294967295]}");
     TEXT(SL, "\0\0\0\x80", "{\"vr\":\"SL\",\"Value\":[-2147483648]}");
     TEXT(AT, "\x10\x00\x0D\xAB", "{\"vr\":\"AT\",\"Value\":[\"0010AB0D\"]}");
-    TEXT(SV, "\xFE\xFF\xFF\xFF\xFF\xFF\xFF\xFF\0\0\0\0\0\0\0\x80", "{\"vr\":\"SV\",\"Value\":[-2,\"-9223372036854775808\"]}");
+    TEXT(SV, "\xFE\xFF\xFF\xFF\xFF\xFF\xFF\xFF\0\0\0\0\0\0\0\x80",
+         "{\"vr\":\"SV\",\"Value\":[-2,\"-9223372036854775808\"]}");
     TEXT(UV, "\0\0\0\0\0\0\x20\0\1\0\0\0\0\0\x20\0\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF",
          "{\"vr\":\"UV\",\"Value\":[9007199254740992,\"9007199254740993\",\"18446744073709551615\"]}");
     check_element(0x00280010, DICOM_VR_US, "\x12\x34", 2, true, "{\"vr\":\"US\",\"Value\":[4660]}");
     check_element(0x00209165, DICOM_VR_AT, "\x00\x10\xAB\x0D", 4, true, "{\"vr\":\"AT\",\"Value\":[\"0010AB0D\"]}");
-    check_element(0x00720083, DICOM_VR_UV, "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFE", 8, true, "{\"vr\":\"UV\",\"Value\":[\"18446744073709551614\"]}");
+    check_element(0x00720083, DICOM_VR_UV, "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFE", 8, true,
+                  "{\"vr\":\"UV\",\"Value\":[\"18446744073709551614\"]}");
 }
 
 TEST(floating_point_numbers) {
-    static const struct { double v; const char *want; } cases[] = {
-        { 0, "0" }, { 1, "1" }, { -1.5, "-1.5" }, { 0.1, "0.1" }, { 123456.789, "123456.789" }, { 1e22, "1e+22" }, { 1e-7, "1e-07" }, { 0.0001, "0.0001" },
-        { 1.0 / 3, "0.3333333333333333" }, { -1e300, "-1e+300" }, { 9007199254740991.0, "9007199254740991" }, { (double)NAN, "\"NaN\"" },
-        { (double)INFINITY, "\"Infinity\"" }, { -(double)INFINITY, "\"-Infinity\"" }, { -0.0, "-0.0" }, { 4.9406564584124654e-324, "4.94065645841247e-324" } };
+    static const struct {
+        double v;
+        const char *want;
+    } cases[] = { { 0, "0" },
+                  { 1, "1" },
+                  { -1.5, "-1.5" },
+                  { 0.1, "0.1" },
+                  { 123456.789, "123456.789" },
+                  { 1e22, "1e+22" },
+                  { 1e-7, "1e-07" },
+                  { 0.0001, "0.0001" },
+                  { 1.0 / 3, "0.3333333333333333" },
+                  { -1e300, "-1e+300" },
+                  { 9007199254740991.0, "9007199254740991" },
+                  { (double)NAN, "\"NaN\"" },
+                  { (double)INFINITY, "\"Infinity\"" },
+                  { -(double)INFINITY, "\"-Infinity\"" },
+                  { -0.0, "-0.0" },
+                  { 4.9406564584124654e-324, "4.94065645841247e-324" } };
     for (size_t i = 0; i < GN_ARRAY_LEN(cases); i++) {
         uint8_t bytes[8];
         uint64_t bits;
@@ -112,12 +132,19 @@ TEST(floating_point_numbers) {
 }
 
 TEST(single_floats_are_as_short_as_floats_can_be) {
-    static const struct { float v; const char *want; } cases[] = {
-        { 0.1f, "0.1" }, { 16777216.0f, "16777216" }, { 1.0f / 3, "0.333333343" }, { -77.2040634f, "-77.2040634" }, { 3.4e38f, "3.4e+38" }, { 1e-10f, "1e-10" } };
+    static const struct {
+        float v;
+        const char *want;
+    } cases[] = { { 0.1f, "0.1" },
+                  { 16777216.0f, "16777216" },
+                  { 1.0f / 3, "0.333333343" },
+                  { -77.2040634f, "-77.2040634" },
+                  { 3.4e38f, "3.4e+38" },
+                  { 1e-10f, "1e-10" } };
     for (size_t i = 0; i < GN_ARRAY_LEN(cases); i++) {
         uint8_t bytes[4];
         uint32_t bits;
-        char want[80], got[200];
+        char want[80], got[300];
         fixture f = setup();
         gn_buf out = GN_BUF_INIT;
         memcpy(&bits, &cases[i].v, 4);
@@ -173,7 +200,8 @@ TEST(inline_binary) {
     TEXT(OW, "\xFB\xFF\xBF\xFE", "{\"vr\":\"OW\",\"InlineBinary\":\"+/+//g==\"}");
     check_element(0x00281201, DICOM_VR_OW, "\1\2\3\4", 4, true, "{\"vr\":\"OW\",\"InlineBinary\":\"AgEEAw==\"}");
     check_element(0x00281201, DICOM_VR_OF, "\1\2\3\4", 4, true, "{\"vr\":\"OF\",\"InlineBinary\":\"BAMCAQ==\"}");
-    check_element(0x00281201, DICOM_VR_OD, "\1\2\3\4\5\6\7\10", 8, true, "{\"vr\":\"OD\",\"InlineBinary\":\"CAcGBQQDAgE=\"}");
+    check_element(0x00281201, DICOM_VR_OD, "\1\2\3\4\5\6\7\10", 8, true,
+                  "{\"vr\":\"OD\",\"InlineBinary\":\"CAcGBQQDAgE=\"}");
     check_element(0x00281201, DICOM_VR_UN, "\1\2", 2, true, "{\"vr\":\"UN\",\"InlineBinary\":\"AQI=\"}");
     check_element(0x00281201, DICOM_VR('Z', 'Z'), "\1\2", 2, false, "{\"vr\":\"UN\"}");
 }
@@ -204,10 +232,12 @@ TEST(bulk_data_by_uri) {
     enc_tag(&f.in, ITEM, 0);
     enc_tag(&f.in, SEQUENCE_END, 0);
     REQUIRE(read_with(&f, syntax_of(&f.in), &read_options) == 0);
-    CHECK_STR(json_of(&f, &options, &out), "{\"00081115\":{\"vr\":\"SQ\",\"Value\":[{},{\"7FE00010\":{\"vr\":\"OB\",\"BulkDataURI\":"
-                                           "\"http://x/\\\"00081115/1/7FE00010\"}}]},\"00104000\":{\"vr\":\"LT\",\"BulkDataURI\":\"http://x/\\\"00104000\"},"
-                                           "\"00281201\":{\"vr\":\"OW\",\"InlineBinary\":\"MTIzNA==\"},"
-                                           "\"7FE00010\":{\"vr\":\"OB\",\"BulkDataURI\":\"http://x/\\\"7FE00010\"}}");
+    CHECK_STR(json_of(&f, &options, &out),
+              "{\"00081115\":{\"vr\":\"SQ\",\"Value\":[{},{\"7FE00010\":{\"vr\":\"OB\",\"BulkDataURI\":"
+              "\"http://x/\\\"00081115/1/7FE00010\"}}]},\"00104000\":{\"vr\":\"LT\",\"BulkDataURI\":\"http://x/"
+              "\\\"00104000\"},"
+              "\"00281201\":{\"vr\":\"OW\",\"InlineBinary\":\"MTIzNA==\"},"
+              "\"7FE00010\":{\"vr\":\"OB\",\"BulkDataURI\":\"http://x/\\\"7FE00010\"}}");
     give = false;
     CHECK(!strstr(json_of(&f, &options, &out), "BulkDataURI"));
     options.bulk_uri = NULL;
@@ -230,9 +260,11 @@ TEST(nested_sequences) {
     dicom_dataset_add_item(f.ds, SEQ_A, &item, &f.e);
     dicom_dataset_put_sequence(f.ds, 0x00081140, &f.e);
     dicom_dataset_put_string(f.ds, 0x00100020, DICOM_VR_LO, "ID", &f.e);
-    CHECK_STR(json_of(&f, NULL, &out), "{\"00081115\":{\"vr\":\"SQ\",\"Value\":[{\"00081199\":{\"vr\":\"SQ\",\"Value\":[{\"00081155\":{\"vr\":\"UI\",\"Value\":"
-                                       "[\"1.2\"]}}]},\"00280010\":{\"vr\":\"US\",\"Value\":[1]}},{}]},\"00081140\":{\"vr\":\"SQ\"},"
-                                       "\"00100020\":{\"vr\":\"LO\",\"Value\":[\"ID\"]}}");
+    CHECK_STR(json_of(&f, NULL, &out),
+              "{\"00081115\":{\"vr\":\"SQ\",\"Value\":[{\"00081199\":{\"vr\":\"SQ\",\"Value\":[{\"00081155\":{\"vr\":"
+              "\"UI\",\"Value\":"
+              "[\"1.2\"]}}]},\"00280010\":{\"vr\":\"US\",\"Value\":[1]}},{}]},\"00081140\":{\"vr\":\"SQ\"},"
+              "\"00100020\":{\"vr\":\"LO\",\"Value\":[\"ID\"]}}");
     gn_buf_done(&out);
     teardown(&f);
 }
@@ -273,8 +305,10 @@ TEST(T5_unsorted_input_is_sorted_and_each_name_comes_once) {
     enc_text(&f.in, 0x00080060, "CS", "CT");
     enc_text(&f.in, 0x00080005, "CS", "");
     REQUIRE(read_in(&f) == 0);
-    CHECK_STR(json_of(&f, NULL, &out), "{\"00080005\":{\"vr\":\"CS\",\"Value\":[\"ISO_IR 192\"]},\"00080060\":{\"vr\":\"CS\",\"Value\":[\"MR\"]},"
-                                       "\"00100020\":{\"vr\":\"LO\",\"Value\":[\"b\"]}}");
+    CHECK_STR(
+        json_of(&f, NULL, &out),
+        "{\"00080005\":{\"vr\":\"CS\",\"Value\":[\"ISO_IR 192\"]},\"00080060\":{\"vr\":\"CS\",\"Value\":[\"MR\"]},"
+        "\"00100020\":{\"vr\":\"LO\",\"Value\":[\"b\"]}}");
     gn_buf_done(&out);
     teardown(&f);
 }
@@ -304,8 +338,10 @@ TEST(character_sets_become_utf8) {
     enc_tag(&f.in, SEQUENCE_END, 0);
     enc_text(&f.in, 0x00100010, "PN", "M\xFCller^A\\\xC4");
     REQUIRE(read_in(&f) == 0);
-    CHECK_STR(json_of(&f, NULL, &out), "{\"00080005\":{\"vr\":\"CS\",\"Value\":[\"ISO_IR 192\"]},\"00081115\":{\"vr\":\"SQ\",\"Value\":[{\"00104000\":{\"vr\":\"LT\","
-                                       "\"Value\":[\"\xC3\xA9\xC3\xA8\"]}}]},\"00100010\":{\"vr\":\"PN\",\"Value\":[{\"Alphabetic\":\"M\xC3\xBCller^A\"},"
+    CHECK_STR(json_of(&f, NULL, &out), "{\"00080005\":{\"vr\":\"CS\",\"Value\":[\"ISO_IR "
+                                       "192\"]},\"00081115\":{\"vr\":\"SQ\",\"Value\":[{\"00104000\":{\"vr\":\"LT\","
+                                       "\"Value\":[\"\xC3\xA9\xC3\xA8\"]}}]},\"00100010\":{\"vr\":\"PN\",\"Value\":[{"
+                                       "\"Alphabetic\":\"M\xC3\xBCller^A\"},"
                                        "{\"Alphabetic\":\"\xC3\x84\"}]}}");
     gn_buf_done(&out);
     teardown(&f);

@@ -327,17 +327,22 @@ TEST(T5_odd_lengths) {
 
 TEST(T5_unknown_vr) {
     fixture f = setup();
-    enc_text(&f.in, 0x00080060, "??", "MR");        /* no letters: 8-byte header */
-    enc_text(&f.in, 0x00080070, "cs", "ab");        /* lower case */
-    enc_text(&f.in, 0x00081010, "XX", "future ");   /* two capitals: 12-byte header */
-    enc_head(&f.in, 0x00081030, "YY", 2);           /* two capitals, but the 8-byte header */
+    enc_text(&f.in, 0x00080060, "??", "MR");      /* no letters: 8-byte header */
+    enc_text(&f.in, 0x00080070, "cs", "ab");      /* lower case */
+    enc_text(&f.in, 0x00081010, "XX", "future "); /* two capitals: 12-byte header */
+    enc_head(&f.in, 0x00081030, "YY", 2);         /* two capitals, but the 8-byte header */
     gn_buf_append(&f.in.b, "cd", 2);
     enc_text(&f.in, 0x00100020, "LO", "ID");
     REQUIRE(read_in(&f) == 0);
     CHECK_INT(f.ds->count, 5);
-    static const struct { dicom_tag tag; const char *text; int flags; } want[] = {
-        { 0x00080060, "MR", DICOM_ELEMENT_SHORT_HEADER }, { 0x00080070, "ab", DICOM_ELEMENT_SHORT_HEADER }, { 0x00081010, "future", 0 },
-        { 0x00081030, "cd", DICOM_ELEMENT_SHORT_HEADER } };
+    static const struct {
+        dicom_tag tag;
+        const char *text;
+        int flags;
+    } want[] = { { 0x00080060, "MR", DICOM_ELEMENT_SHORT_HEADER },
+                 { 0x00080070, "ab", DICOM_ELEMENT_SHORT_HEADER },
+                 { 0x00081010, "future", 0 },
+                 { 0x00081030, "cd", DICOM_ELEMENT_SHORT_HEADER } };
     for (size_t i = 0; i < GN_ARRAY_LEN(want); i++) {
         const dicom_element *el = dicom_dataset_find(f.ds, want[i].tag);
         REQUIRE(el);
@@ -368,7 +373,8 @@ TEST(T5_implicit_vr_where_explicit_is_stated_and_the_reverse) {
         fixture f = setup();
         f.in.implicit = kind == 0;
         simple(&f.in);
-        const dicom_transfer_syntax *other = dicom_transfer_syntax_find(kind == 0 ? DICOM_TS_EXPLICIT_LE : DICOM_TS_IMPLICIT_LE);
+        const dicom_transfer_syntax *other =
+            dicom_transfer_syntax_find(kind == 0 ? DICOM_TS_EXPLICIT_LE : DICOM_TS_IMPLICIT_LE);
         REQUIRE(read_with(&f, other, NULL) == 0);
         int64_t v = 0;
         CHECK_INT(f.ds->count, 5);
@@ -536,7 +542,12 @@ TEST(T8_item_longer_than_its_sequence) {
 }
 
 /* What is refused: a name, the bytes, the code, and what the place must say. */
-typedef struct refused { const char *what; void (*make)(enc *in); int code; const char *where, *message; } refused;
+typedef struct refused {
+    const char *what;
+    void (*make)(enc *in);
+    int code;
+    const char *where, *message;
+} refused;
 
 static void make_no_sequence_delimiter(enc *in) {
     enc_head(in, SEQ_A, "SQ", UNDEFINED);
@@ -613,22 +624,30 @@ static void make_fragments_without_end_in_item(enc *in) {
 
 TEST(T8_refused_with_offset_and_path) {
     static const refused cases[] = {
-        { "no sequence delimiter", make_no_sequence_delimiter, GN_E_INVALID, "offset 20, (0008,1115)[0]", "(0010,0020) where an item" },
+        { "no sequence delimiter", make_no_sequence_delimiter, GN_E_INVALID, "offset 20, (0008,1115)[0]",
+          "(0010,0020) where an item" },
         { "item without end", make_item_without_end, GN_E_TRUNCATED, "(0008,1115)[0]", "too early" },
-        { "item without end in an item", make_item_without_end_in_item, GN_E_INVALID, "(0008,1115)[0].(0008,1199)[0]", "delimiter of an item is missing" },
-        { "sequence without end in an item", make_sequence_without_end_in_item, GN_E_INVALID, "offset 32, (0008,1115)[0].(0008,1199)[0]", "delimiter of a sequence" },
+        { "item without end in an item", make_item_without_end_in_item, GN_E_INVALID, "(0008,1115)[0].(0008,1199)[0]",
+          "delimiter of an item is missing" },
+        { "sequence without end in an item", make_sequence_without_end_in_item, GN_E_INVALID,
+          "offset 32, (0008,1115)[0].(0008,1199)[0]", "delimiter of a sequence" },
         { "item too long", make_item_too_long, GN_E_INVALID, "offset 32", "item of 4 bytes" },
-        { "value too long", make_value_too_long, GN_E_INVALID, "offset 20, (0008,1115)[0].(0008,1155)", "8 bytes reaches beyond" },
+        { "value too long", make_value_too_long, GN_E_INVALID, "offset 20, (0008,1115)[0].(0008,1155)",
+          "8 bytes reaches beyond" },
         { "header too long", make_header_too_long, GN_E_INVALID, "offset 20, (0008,1115)[0]", "crosses the end" },
-        { "item crosses the sequence", make_item_crosses_sequence, GN_E_INVALID, "offset 12", "crosses the end of its sequence" },
+        { "item crosses the sequence", make_item_crosses_sequence, GN_E_INVALID, "offset 12",
+          "crosses the end of its sequence" },
         { "no item in a sequence", make_no_item, GN_E_INVALID, "offset 12, (0008,1115)", "(0008,1155) where an item" },
         { "stray item", make_stray_item, GN_E_INVALID, "offset 0, (FFFE,E000)", "outside of a sequence" },
         { "stray sequence delimiter", make_stray_end, GN_E_INVALID, "offset 10, (FFFE,E0DD)", "outside of a sequence" },
         { "text of undefined length", make_undefined_text, GN_E_INVALID, "(0008,0061)", "not allowed for UT" },
-        { "fragment of undefined length", make_fragment_undefined, GN_E_INVALID, "offset 12, (7FE0,0010)", "undefined length" },
+        { "fragment of undefined length", make_fragment_undefined, GN_E_INVALID, "offset 12, (7FE0,0010)",
+          "undefined length" },
         { "no fragment", make_no_fragment, GN_E_INVALID, "offset 20, (7FE0,0010)", "where a fragment" },
-        { "fragment too long for its item", make_fragment_in_item, GN_E_INVALID, "(0008,1115)[0].(7FE0,0010)", "fragment of 100 bytes" },
-        { "fragments without end in an item", make_fragments_without_end_in_item, GN_E_INVALID, "offset 40", "delimiter of encapsulated" },
+        { "fragment too long for its item", make_fragment_in_item, GN_E_INVALID, "(0008,1115)[0].(7FE0,0010)",
+          "fragment of 100 bytes" },
+        { "fragments without end in an item", make_fragments_without_end_in_item, GN_E_INVALID, "offset 40",
+          "delimiter of encapsulated" },
     };
     for (size_t i = 0; i < GN_ARRAY_LEN(cases); i++) {
         fixture f = setup();
@@ -669,9 +688,9 @@ TEST(T7_sixty_four_levels_and_no_more) {
 TEST(T7_a_million_levels) {
     fixture f = setup();
     nest(&f.in, 1000000, false);
-    uint64_t start = gn_mono_ns();
+    uint64_t start = cpu_ns();
     CHECK_INT(read_in(&f), GN_E_TOO_DEEP);
-    CHECK(gn_mono_ns() - start < UINT64_C(500000000));
+    CHECK(cpu_ns() - start < UINT64_C(500000000));
     teardown(&f);
 }
 
@@ -701,9 +720,9 @@ static uint64_t time_of(size_t items) {
     uint64_t best = UINT64_MAX;
     for (int i = 0; i < 5; i++) {
         gn_arena_reset(f.a);
-        uint64_t start = gn_mono_ns();
+        uint64_t start = cpu_ns();
         CHECK_INT(dicom_dataset_read(f.a, syntax_of(&f.in), f.in.b.p, f.in.b.n, NULL, &f.ds, &f.e), 0);
-        uint64_t took = gn_mono_ns() - start;
+        uint64_t took = cpu_ns() - start;
         if (took < best) best = took;
     }
     teardown(&f);
@@ -712,7 +731,7 @@ static uint64_t time_of(size_t items) {
 
 TEST(T7_ten_times_the_file_is_about_ten_times_the_time) {
     uint64_t small = time_of(20000), large = time_of(200000);
-    CHECK(large < 30 * small); /* 12 on a quiet machine; quadratic would be 100 */
+    CHECK(large < 30 * small); /* about 10; caches and page faults add to it; quadratic would be 100 */
 }
 
 /* ---- memory ------------------------------------------------------------------------------------------------------------ */
@@ -725,7 +744,8 @@ TEST(a_small_arena_is_an_error) {
         gn_arena *small = gn_arena_new(budget);
         gn_error e = GN_ERROR_INIT;
         dicom_dataset *ds;
-        int rc = small ? dicom_dataset_read(small, syntax_of(&f.in), f.in.b.p, f.in.b.n, NULL, &ds, &e) : GN_E_NO_MEMORY;
+        int rc =
+            small ? dicom_dataset_read(small, syntax_of(&f.in), f.in.b.p, f.in.b.n, NULL, &ds, &e) : GN_E_NO_MEMORY;
         CHECK(rc == 0 || rc == GN_E_NO_MEMORY);
         gn_arena_free(&small);
     }
@@ -734,7 +754,8 @@ TEST(a_small_arena_is_an_error) {
 
 TEST(failing_allocations_are_errors) {
     fixture f = setup();
-    for (int i = 0; i < 300; i++) enc_text(&f.in, DICOM_TAG(0x0021, 0x1000 + i), "LO", "ab"); /* the stack of elements grows */
+    for (int i = 0; i < 300; i++)
+        enc_text(&f.in, DICOM_TAG(0x0021, 0x1000 + i), "LO", "ab"); /* the stack of elements grows */
     fragments(&f.in, "", 0);
     for (unsigned nth = 1; nth < 6; nth++) {
         dicom_dataset *ds = NULL;

@@ -15,12 +15,15 @@ static unsigned next_random(unsigned *seed, unsigned below) {
 static bool same(const dicom_dataset *a, const dicom_dataset *b);
 
 static bool same_element(const dicom_element *x, const dicom_element *y) {
-    if (x->tag != y->tag || x->vr != y->vr || x->wire_vr != y->wire_vr || x->length != y->length || x->offset != y->offset) return false;
+    if (x->tag != y->tag || x->vr != y->vr || x->wire_vr != y->wire_vr || x->length != y->length ||
+        x->offset != y->offset)
+        return false;
     if ((x->flags | DICOM_ELEMENT_BULK) != (y->flags | DICOM_ELEMENT_BULK)) return false;
     if (!x->fragments != !y->fragments) return false;
     if (x->fragments) {
         size_t n = x->fragments->count;
-        return n == y->fragments->count && memcmp(&x->fragments->offset_table, &y->fragments->offset_table, sizeof(dicom_extent)) == 0 &&
+        return n == y->fragments->count &&
+               memcmp(&x->fragments->offset_table, &y->fragments->offset_table, sizeof(dicom_extent)) == 0 &&
                (n == 0 || memcmp(x->fragments->extent, y->fragments->extent, n * sizeof(dicom_extent)) == 0);
     }
     if (x->flags != y->flags || !x->value != !y->value) return false;
@@ -106,7 +109,8 @@ static int push_pieces(dicom_stream *s, const uint8_t *p, size_t n, unsigned mos
     return rc;
 }
 
-static int stream_all(fixture *f, const dicom_transfer_syntax *ts, const dicom_stream_options *options, unsigned most, unsigned *seed, dicom_dataset **out) {
+static int stream_all(fixture *f, const dicom_transfer_syntax *ts, const dicom_stream_options *options, unsigned most,
+                      unsigned *seed, dicom_dataset **out) {
     gn_error_clear(&f->e);
     dicom_stream *s = dicom_stream_new(f->a, ts, options, &f->e);
     if (!s) return f->e.code;
@@ -264,7 +268,8 @@ TEST(the_end_inside_an_element_is_truncated) {
     enc_text(&f.in, 0x00100010, "PN", "Doe^John");
     enc_head(&f.in, PIXEL_DATA, "OW", 100);
     enc_zeros(&f.in, 99);
-    CHECK_INT(stream_all(&f, syntax_of(&f.in), &(dicom_stream_options){ .max_value = 10 }, 10, &seed, &ds), GN_E_TRUNCATED);
+    CHECK_INT(stream_all(&f, syntax_of(&f.in), &(dicom_stream_options){ .max_value = 10 }, 10, &seed, &ds),
+              GN_E_TRUNCATED);
     CHECK(strstr(f.e.where, "(7FE0,0010)"));
     CHECK_INT(stream_all(&f, syntax_of(&f.in), NULL, 10, &seed, &ds), GN_E_TRUNCATED);
     CHECK(strstr(f.e.where, "offset 16, (7FE0,0010)"));

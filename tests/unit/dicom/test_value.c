@@ -10,10 +10,14 @@ static dicom_element make(dicom_vr vr, const void *bytes, size_t n) {
 #define MAKE(vr, literal) make(DICOM_VR_##vr, literal, sizeof(literal) - 1)
 
 TEST(text_without_padding) {
-    static const struct { dicom_vr vr; const char *bytes, *text; } cases[] = {
-        { DICOM_VR_LO, "abc ", "abc" }, { DICOM_VR_LO, "  abc  ", "abc" }, { DICOM_VR_LT, "  abc  ", "  abc" }, { DICOM_VR_ST, " a ", " a" },
-        { DICOM_VR_UT, " a ", " a" }, { DICOM_VR_UC, " a ", " a" }, { DICOM_VR_PN, " Doe^J ", "Doe^J" }, { DICOM_VR_CS, "A\\ B ", "A\\ B" },
-        { DICOM_VR_LO, "a", "a" } };
+    static const struct {
+        dicom_vr vr;
+        const char *bytes, *text;
+    } cases[] = {
+        { DICOM_VR_LO, "abc ", "abc" },      { DICOM_VR_LO, "  abc  ", "abc" },  { DICOM_VR_LT, "  abc  ", "  abc" },
+        { DICOM_VR_ST, " a ", " a" },        { DICOM_VR_UT, " a ", " a" },       { DICOM_VR_UC, " a ", " a" },
+        { DICOM_VR_PN, " Doe^J ", "Doe^J" }, { DICOM_VR_CS, "A\\ B ", "A\\ B" }, { DICOM_VR_LO, "a", "a" }
+    };
     for (size_t i = 0; i < GN_ARRAY_LEN(cases); i++) {
         dicom_element el = make(cases[i].vr, cases[i].bytes, strlen(cases[i].bytes));
         size_t n;
@@ -79,10 +83,13 @@ TEST(values_between_backslashes) {
 }
 
 TEST(multiplicity_of_every_kind) {
-    static const struct { dicom_vr vr; size_t length, vm; } cases[] = {
-        { DICOM_VR_US, 6, 3 }, { DICOM_VR_SS, 2, 1 }, { DICOM_VR_UL, 8, 2 }, { DICOM_VR_SL, 4, 1 }, { DICOM_VR_FL, 12, 3 }, { DICOM_VR_FD, 16, 2 },
-        { DICOM_VR_AT, 8, 2 }, { DICOM_VR_SV, 8, 1 }, { DICOM_VR_UV, 16, 2 }, { DICOM_VR_OB, 16, 1 }, { DICOM_VR_OW, 16, 1 }, { DICOM_VR_UN, 3, 1 },
-        { DICOM_VR_US, 1, 0 }, { DICOM_VR_FD, 15, 1 }, { DICOM_VR_OF, 16, 1 } };
+    static const struct {
+        dicom_vr vr;
+        size_t length, vm;
+    } cases[] = { { DICOM_VR_US, 6, 3 },  { DICOM_VR_SS, 2, 1 },  { DICOM_VR_UL, 8, 2 },  { DICOM_VR_SL, 4, 1 },
+                  { DICOM_VR_FL, 12, 3 }, { DICOM_VR_FD, 16, 2 }, { DICOM_VR_AT, 8, 2 },  { DICOM_VR_SV, 8, 1 },
+                  { DICOM_VR_UV, 16, 2 }, { DICOM_VR_OB, 16, 1 }, { DICOM_VR_OW, 16, 1 }, { DICOM_VR_UN, 3, 1 },
+                  { DICOM_VR_US, 1, 0 },  { DICOM_VR_FD, 15, 1 }, { DICOM_VR_OF, 16, 1 } };
     static const uint8_t zeros[16] = { 0 };
     for (size_t i = 0; i < GN_ARRAY_LEN(cases); i++) {
         dicom_element el = make(cases[i].vr, zeros, cases[i].length);
@@ -97,13 +104,20 @@ TEST(multiplicity_of_every_kind) {
 }
 
 TEST(binary_numbers_in_both_byte_orders) {
-    static const struct { dicom_vr vr; const char *le, *be; size_t n; int64_t v; } cases[] = {
-        { DICOM_VR_US, "\x34\x12", "\x12\x34", 2, 0x1234 }, { DICOM_VR_SS, "\xFE\xFF", "\xFF\xFE", 2, -2 },
-        { DICOM_VR_UL, "\xFF\xFF\xFF\xFF", "\xFF\xFF\xFF\xFF", 4, 4294967295 }, { DICOM_VR_SL, "\xFE\xFF\xFF\xFF", "\xFF\xFF\xFF\xFE", 4, -2 },
-        { DICOM_VR_AT, "\x10\x00\x20\x00", "\x00\x10\x00\x20", 4, 0x00100020 },
-        { DICOM_VR_SV, "\xFE\xFF\xFF\xFF\xFF\xFF\xFF\xFF", "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFE", 8, -2 },
-        { DICOM_VR_UV, "\1\0\0\0\0\0\0\0", "\0\0\0\0\0\0\0\1", 8, 1 },
-        { DICOM_VR_FL, "\0\0\x80\x40", "\x40\x80\0\0", 4, 4 }, { DICOM_VR_FD, "\0\0\0\0\0\0\x10\x40", "\x40\x10\0\0\0\0\0\0", 8, 4 } };
+    static const struct {
+        dicom_vr vr;
+        const char *le, *be;
+        size_t n;
+        int64_t v;
+    } cases[] = { { DICOM_VR_US, "\x34\x12", "\x12\x34", 2, 0x1234 },
+                  { DICOM_VR_SS, "\xFE\xFF", "\xFF\xFE", 2, -2 },
+                  { DICOM_VR_UL, "\xFF\xFF\xFF\xFF", "\xFF\xFF\xFF\xFF", 4, 4294967295 },
+                  { DICOM_VR_SL, "\xFE\xFF\xFF\xFF", "\xFF\xFF\xFF\xFE", 4, -2 },
+                  { DICOM_VR_AT, "\x10\x00\x20\x00", "\x00\x10\x00\x20", 4, 0x00100020 },
+                  { DICOM_VR_SV, "\xFE\xFF\xFF\xFF\xFF\xFF\xFF\xFF", "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFE", 8, -2 },
+                  { DICOM_VR_UV, "\1\0\0\0\0\0\0\0", "\0\0\0\0\0\0\0\1", 8, 1 },
+                  { DICOM_VR_FL, "\0\0\x80\x40", "\x40\x80\0\0", 4, 4 },
+                  { DICOM_VR_FD, "\0\0\0\0\0\0\x10\x40", "\x40\x10\0\0\0\0\0\0", 8, 4 } };
     for (size_t i = 0; i < GN_ARRAY_LEN(cases); i++)
         for (int big = 0; big < 2; big++) {
             dicom_dataset ds = { .big_endian = big };
@@ -137,10 +151,27 @@ TEST(numbers_that_do_not_fit) {
 }
 
 TEST(integer_strings) {
-    static const struct { const char *text; bool ok; int64_t v; } cases[] = {
-        { "12", true, 12 }, { "-12 ", true, -12 }, { "+7", true, 7 }, { " 5", true, 5 }, { "0012", true, 12 }, { "1A", false, 0 }, { "1A ", false, 0 },
-        { "", false, 0 }, { "-", false, 0 }, { "1.0", false, 0 }, { "1e2", false, 0 }, { "0x10", false, 0 }, { "9223372036854775807", true, INT64_MAX },
-        { "-9223372036854775808", true, INT64_MIN }, { "9223372036854775808", false, 0 }, { "99999999999999999999", false, 0 }, { "1 2", false, 0 } };
+    static const struct {
+        const char *text;
+        bool ok;
+        int64_t v;
+    } cases[] = { { "12", true, 12 },
+                  { "-12 ", true, -12 },
+                  { "+7", true, 7 },
+                  { " 5", true, 5 },
+                  { "0012", true, 12 },
+                  { "1A", false, 0 },
+                  { "1A ", false, 0 },
+                  { "", false, 0 },
+                  { "-", false, 0 },
+                  { "1.0", false, 0 },
+                  { "1e2", false, 0 },
+                  { "0x10", false, 0 },
+                  { "9223372036854775807", true, INT64_MAX },
+                  { "-9223372036854775808", true, INT64_MIN },
+                  { "9223372036854775808", false, 0 },
+                  { "99999999999999999999", false, 0 },
+                  { "1 2", false, 0 } };
     dicom_dataset ds = { 0 };
     for (size_t i = 0; i < GN_ARRAY_LEN(cases); i++) {
         dicom_element el = make(DICOM_VR_IS, cases[i].text, strlen(cases[i].text));
@@ -151,10 +182,23 @@ TEST(integer_strings) {
 }
 
 TEST(decimal_strings) {
-    static const struct { const char *text; bool ok; double v; } cases[] = {
-        { "1.5", true, 1.5 }, { "-1.5E2 ", true, -150 }, { "+.5", true, 0.5 }, { " 5.", true, 5 }, { "1e-3", true, 0.001 }, { "nan", false, 0 },
-        { "inf", false, 0 }, { "0x1p3", false, 0 }, { "1,5", false, 0 }, { "", false, 0 }, { "1.5.2", false, 0 }, { "e", false, 0 },
-        { "0000000000000000000000000000000000000000000000000000000000000000000001", false, 0 } };
+    static const struct {
+        const char *text;
+        bool ok;
+        double v;
+    } cases[] = { { "1.5", true, 1.5 },
+                  { "-1.5E2 ", true, -150 },
+                  { "+.5", true, 0.5 },
+                  { " 5.", true, 5 },
+                  { "1e-3", true, 0.001 },
+                  { "nan", false, 0 },
+                  { "inf", false, 0 },
+                  { "0x1p3", false, 0 },
+                  { "1,5", false, 0 },
+                  { "", false, 0 },
+                  { "1.5.2", false, 0 },
+                  { "e", false, 0 },
+                  { "0000000000000000000000000000000000000000000000000000000000000000000001", false, 0 } };
     dicom_dataset ds = { 0 };
     for (size_t i = 0; i < GN_ARRAY_LEN(cases); i++) {
         dicom_element el = make(DICOM_VR_DS, cases[i].text, strlen(cases[i].text));

@@ -4,7 +4,8 @@
 #define SEQ_A DICOM_TAG(0x0008, 0x1115)
 #define PIXEL_DATA DICOM_TAG(0x7FE0, 0x0010)
 
-static int write_as(const fixture *f, const char *syntax, const dicom_write_options *options, gn_buf *out, gn_error *e) {
+static int write_as(const fixture *f, const char *syntax, const dicom_write_options *options, gn_buf *out,
+                    gn_error *e) {
     gn_buf_clear(out);
     return dicom_dataset_write(f->ds, dicom_transfer_syntax_find(syntax), options, out, e);
 }
@@ -171,7 +172,8 @@ TEST(deflated_reads_back) {
     REQUIRE(read_with(&f, syntax_of(&f.in), &options) == 0);
     CHECK_INT(write_as(&f, DICOM_TS_DEFLATED_LE, NULL, &out, &f.e), 0);
     CHECK(out.n > 0 && out.n < f.in.b.n && out.n % 2 == 0);
-    REQUIRE(dicom_dataset_read(f.a, dicom_transfer_syntax_find(DICOM_TS_DEFLATED_LE), out.p, out.n, &options, &again, &f.e) == 0);
+    REQUIRE(dicom_dataset_read(f.a, dicom_transfer_syntax_find(DICOM_TS_DEFLATED_LE), out.p, out.n, &options, &again,
+                               &f.e) == 0);
     const dicom_element *el = dicom_dataset_find(again, PIXEL_DATA);
     REQUIRE(el && el->value);
     CHECK(memcmp(el->value, f.in.b.p + f.in.b.n - 300000, 300000) == 0);
@@ -194,7 +196,8 @@ TEST(lengths_are_right_after_changes) {
     CHECK_INT(dicom_dataset_add_item(f.ds, 0x00081199, &item, &f.e), 0);
     CHECK_INT(dicom_dataset_put_u16(item, 0x00280010, 5, &f.e), 0);
     CHECK_INT(write_as(&f, DICOM_TS_EXPLICIT_LE, NULL, &out, &f.e), 0);
-    REQUIRE(dicom_dataset_read(f.a, dicom_transfer_syntax_find(DICOM_TS_EXPLICIT_LE), out.p, out.n, NULL, &again, &f.e) == 0);
+    REQUIRE(dicom_dataset_read(f.a, dicom_transfer_syntax_find(DICOM_TS_EXPLICIT_LE), out.p, out.n, NULL, &again,
+                               &f.e) == 0);
     el = dicom_dataset_find(again, 0x00081140);
     REQUIRE(el && el->items);
     CHECK(has_text(el->items->dataset, 0x00100010, "A rather long name"));
@@ -249,7 +252,12 @@ TEST(T7_items_linked_too_deep) {
 
 /* ---- bulk -------------------------------------------------------------------------------------------------------------- */
 
-typedef struct bulk_source { const gn_buf *from; int calls; size_t short_by; int rc; } bulk_source;
+typedef struct bulk_source {
+    const gn_buf *from;
+    int calls;
+    size_t short_by;
+    int rc;
+} bulk_source;
 
 static int fetch(void *ctx, const dicom_element *el, gn_buf *out, gn_error *e) {
     bulk_source *s = ctx;
@@ -319,7 +327,8 @@ TEST(a_full_buffer_is_an_error) {
     for (size_t limit = 1; limit < f.in.b.n; limit++) {
         gn_buf out = { .limit = limit };
         gn_error e = GN_ERROR_INIT;
-        CHECK_INT(dicom_dataset_write(f.ds, dicom_transfer_syntax_find(DICOM_TS_EXPLICIT_BE), NULL, &out, &e), GN_E_TOO_LARGE);
+        CHECK_INT(dicom_dataset_write(f.ds, dicom_transfer_syntax_find(DICOM_TS_EXPLICIT_BE), NULL, &out, &e),
+                  GN_E_TOO_LARGE);
         gn_buf_done(&out);
     }
     gn_buf out = { .limit = 16 };
@@ -335,7 +344,9 @@ TEST(header_of_a_file) {
     dicom_file file;
     for (int with_ae = 0; with_ae < 2; with_ae++) {
         gn_buf_clear(&f.in.b);
-        CHECK_INT(dicom_file_header_write("1.2.840.10008.5.1.4.1.1.7", "1.2.3", DICOM_TS_EXPLICIT_LE, with_ae ? "STORE" : NULL, &f.in.b, &f.e), 0);
+        CHECK_INT(dicom_file_header_write("1.2.840.10008.5.1.4.1.1.7", "1.2.3", DICOM_TS_EXPLICIT_LE,
+                                          with_ae ? "STORE" : NULL, &f.in.b, &f.e),
+                  0);
         size_t at = f.in.b.n;
         CHECK_MEM(f.in.b.p + 128, "DICM", 4);
         CHECK_INT(gn_load_le32(f.in.b.p + 140), at - 144);
@@ -343,7 +354,8 @@ TEST(header_of_a_file) {
         REQUIRE(dicom_file_read(f.a, f.in.b.p, f.in.b.n, NULL, &file, &f.e) == 0);
         CHECK_INT(file.dataset_offset, at);
         CHECK(has_text(file.meta, 0x00020002, "1.2.840.10008.5.1.4.1.1.7") && has_text(file.meta, 0x00020003, "1.2.3"));
-        CHECK(has_text(file.meta, 0x00020012, DICOM_IMPLEMENTATION_CLASS_UID) && has_text(file.meta, 0x00020013, DICOM_IMPLEMENTATION_VERSION));
+        CHECK(has_text(file.meta, 0x00020012, DICOM_IMPLEMENTATION_CLASS_UID) &&
+              has_text(file.meta, 0x00020013, DICOM_IMPLEMENTATION_VERSION));
         CHECK_INT(dicom_dataset_find(file.meta, 0x00020016) != NULL, with_ae);
         CHECK(file.meta->sorted);
         CHECK_MEM(dicom_dataset_find(file.meta, 0x00020001)->value, "\0\1", 2);
