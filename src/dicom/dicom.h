@@ -248,6 +248,7 @@ typedef struct dicom_stream_options {
     uint32_t max_value;    /* as above */
     size_t max_header, max_fragments;
     uint64_t max_inflated;
+    bool accept_cut_pixel_data; /* input that ends inside Pixel Data is no error: its length becomes what was there (then too short for its description) */
 } dicom_stream_options;
 dicom_stream *dicom_stream_new(gn_arena *arena, const dicom_transfer_syntax *ts, const dicom_stream_options *options, gn_error *e);
 /* After an error the stream only counts; the caller may go on pushing (to store the bytes all the same) and read the error later. */
