@@ -560,7 +560,7 @@ static int cut_value(scan *s, const uint8_t *p, size_t rest, gn_error *e) {
 /* Does the input end inside the pixel data of the top level? */
 static bool cut_in_pixels(const scan *s) {
     bool inside = s->state == SCAN_VALUE || s->state == SCAN_SKIP || s->state == SCAN_FRAGMENT;
-    return inside && s->depth == 0 && s->count && dicom_tag_group(s->element[s->count - 1].tag) == 0x7FE0;
+    return inside && s->depth == 0 && s->count && dicom_is_pixel_data(s->element[s->count - 1].tag);
 }
 
 int scan_finish(scan *s, const uint8_t *p, size_t rest, gn_error *e) {

@@ -278,6 +278,47 @@ TEST(the_end_inside_an_element_is_truncated) {
     teardown(&f);
 }
 
+TEST(pixel_data_that_is_cut_can_be_accepted) {
+    static const dicom_stream_options kept = { .accept_cut_pixel_data = true },
+                                      bulk = { .accept_cut_pixel_data = true, .max_value = 10 };
+    unsigned seed = 11;
+    dicom_dataset *ds;
+    for (int kind = 0; kind < 3; kind++) {
+        fixture f = setup();
+        enc_text(&f.in, 0x00080060, "CS", "MR");
+        if (kind == 2) {
+            enc_head(&f.in, PIXEL_DATA, "OB", UNDEFINED);
+            enc_tag(&f.in, ITEM, 0);
+            enc_tag(&f.in, ITEM, 100);
+        } else {
+            enc_head(&f.in, PIXEL_DATA, "OW", 100);
+        }
+        enc_zeros(&f.in, 60);
+        CHECK_INT(stream_all(&f, syntax_of(&f.in), NULL, 10, &seed, &ds), GN_E_TRUNCATED);
+        REQUIRE(stream_all(&f, syntax_of(&f.in), kind ? &bulk : &kept, 10, &seed, &ds) == 0);
+        const dicom_element *el = dicom_dataset_find(ds, PIXEL_DATA);
+        REQUIRE(el);
+        if (kind == 2) {
+            REQUIRE(el->fragments && el->fragments->count == 1);
+            CHECK_INT(el->fragments->extent[0].length, 60);
+        } else {
+            CHECK_INT(el->length, 60);
+            CHECK_INT(el->value != NULL, kind == 0);
+        }
+        teardown(&f);
+    }
+    /* But not input that ends before the pixel data, not even in its offset table. */
+    fixture f = setup();
+    enc_head(&f.in, 0x7FE00001, "OV", 16);
+    enc_zeros(&f.in, 8);
+    CHECK_INT(stream_all(&f, syntax_of(&f.in), &kept, 10, &seed, &ds), GN_E_TRUNCATED);
+    gn_buf_clear(&f.in.b);
+    enc_head(&f.in, 0x00104000, "LT", 16);
+    enc_zeros(&f.in, 8);
+    CHECK_INT(stream_all(&f, syntax_of(&f.in), &kept, 10, &seed, &ds), GN_E_TRUNCATED);
+    teardown(&f);
+}
+
 TEST(T7_nesting_in_a_stream) {
     fixture f = setup();
     unsigned seed = 5;
