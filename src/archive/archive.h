@@ -117,13 +117,14 @@ typedef struct archive_query {
     const dicom_dataset *keys;        /* matching keys, any character set; empty values are universal; unknown keys match against the stored attributes */
     const dicom_tag *wanted; size_t wanted_count; /* attributes the answer shall carry, in this order */
     uint64_t limit, offset;           /* 0: no limit */
-    uint32_t deadline_ms;             /* 0: 60 s; beyond it GN_E_TIMEOUT (T15) */
+    uint32_t deadline_ms;             /* 0: 60 s spent in here, not by the client; beyond it GN_E_TIMEOUT (T15) */
+    int64_t after;                    /* only rows whose id is higher: the last one of the page before; 0: from the start */
 } archive_query;
 /* The answer's attribute i of `wanted`. text: UTF-8, without padding; values joined by backslash. For SQ: `encoded` holds the element's items, explicit VR little
  * endian, UTF-8. Valid until the next archive_query_next. */
 typedef struct archive_value { const char *text; size_t n; bool present; dicom_vr vr; const uint8_t *encoded; size_t encoded_length; } archive_value;
 typedef struct archive_cursor archive_cursor;
-/* Compiles and starts. GN_E_INVALID names the key that cannot be used at this level (hierarchical rules of PS3.4 C.4.1.2.2) or is malformed. */
+/* Compiles and starts; keys and wanted are not needed any more afterwards. Answers come in the order of row ids, that of arrival. GN_E_INVALID names the key that cannot be used at this level (hierarchical rules of PS3.4 C.4.1.2.2) or is malformed. */
 int archive_query_open(archive *a, const archive_query *q, archive_cursor **out, gn_error *e);
 /* 0: *values (wanted_count of them) and, unless NULL, the row's id; 1: no more; <0: error. Computed attributes (PS3.4 C.3.4: NumberOfStudyRelatedInstances,
  * ModalitiesInStudy, …) and InstanceAvailability are answered too. */

@@ -48,6 +48,8 @@ static int start(archive_cursor *c, const archive_query *q, gn_error *e) {
     c->skip = q->offset;
     c->budget_ns = (uint64_t)(q->deadline_ms ? q->deadline_ms : DEADLINE_MS) * 1000000u;
     c->scanning = c->plan.where.n == 0;
+    c->last = q->after;
+    c->searched = c->more_ids = q->after > 0; /* in order at once */
     return 0;
 }
 

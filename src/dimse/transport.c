@@ -9,9 +9,11 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 void dimse_socket_prepare(int fd) {
@@ -88,7 +90,24 @@ int dimse_socket_write(int fd, struct iovec *v, int n, uint32_t timeout_ms, int 
     return 0;
 }
 
-int dimse_socket_sendfile(int fd, int file, uint64_t offset, uint64_t n, uint32_t timeout_ms, gn_error *e) {
+/* sendfile knows no MSG_NOSIGNAL: a peer that has gone must not end a program that does not ignore SIGPIPE. */
+static void hold_sigpipe(sigset_t *before) {
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe, before);
+}
+
+static void release_sigpipe(const sigset_t *before, bool raised) {
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    const struct timespec now = { 0, 0 };
+    if (raised && !sigismember(before, SIGPIPE)) (void)sigtimedwait(&pipe, NULL, &now);
+    pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
+static int send_from_file(int fd, int file, uint64_t offset, uint64_t n, uint32_t timeout_ms, gn_error *e) {
     uint64_t deadline = 0;
     off_t at = (off_t)offset;
     while (n > 0) {
@@ -107,6 +126,14 @@ int dimse_socket_sendfile(int fd, int file, uint64_t offset, uint64_t n, uint32_
         n -= (uint64_t)put;
     }
     return 0;
+}
+
+int dimse_socket_sendfile(int fd, int file, uint64_t offset, uint64_t n, uint32_t timeout_ms, gn_error *e) {
+    sigset_t before;
+    hold_sigpipe(&before);
+    int rc = send_from_file(fd, file, offset, n, timeout_ms, e);
+    release_sigpipe(&before, rc == GN_E_CLOSED);
+    return rc;
 }
 
 static int connect_one(const struct addrinfo *ai, uint64_t deadline, gn_error *e) {

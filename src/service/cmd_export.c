@@ -133,7 +133,8 @@ static int run(exporter *x) {
                             .patient_id = x->patient,
                             .study_uids = x->study,
                             .series_uids = x->series,
-                            .sop_uids = x->instance };
+                            .sop_uids = x->instance,
+                            .everything = x->all };
     archive_retrieval *r = NULL;
     size_t count = 0;
     int rc = archive_retrieve_open(x->data.archive, &s, &r, &count, &e);

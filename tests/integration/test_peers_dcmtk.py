@@ -37,7 +37,7 @@ def test_storescu_one_association_many_files(gantry, testdata, tmp_path):
     assert sorted(map(content, out.values())) == sorted(map(content, files))
 
 
-@pytest.mark.parametrize('flags,path', [(['-xs'], 'ts/ctimage/CTImage_jpeg_ll14sv1_4.70.dcm'), (['-xv'], 'ts/wg04/CT1_J2KR'), (['-xt'], 'ts/wg04/CT1_JLSL'), (['-xr'], 'ts/wg04/CT1_RLE')])
+@pytest.mark.parametrize('flags,path', [(['-xs'], 'ts/wg04/MR1_JPLL'), (['-xv'], 'ts/wg04/CT1_J2KR'), (['-xt'], 'ts/wg04/CT1_JLSL'), (['-xr'], 'ts/wg04/CT1_RLE')])
 def test_storescu_compressed(gantry, testdata, tmp_path, flags, path):
     need('storescu')
     if not (testdata / path).exists():

@@ -50,8 +50,9 @@ static int compose(index_engine *x, const archive_selection *s, selection *c, gn
         list_to_json(uids[i], &c->list[i]);
         if (c->list[i].failed) return gn_fail(e, GN_E_NO_MEMORY, "no memory for a list of UIDs");
     }
+    if (!n && s->everything) gn_buf_puts(&c->sql, "1 = 1");
     gn_buf_puts(&c->sql, SELECT_TAIL);
-    if (!n) return gn_fail(e, GN_E_INVALID, "a retrieval must name a patient, study, series or instance");
+    if (!n && !s->everything) return gn_fail(e, GN_E_INVALID, "a retrieval must name a patient, study, series or instance");
     return c->sql.failed ? gn_fail(e, GN_E_NO_MEMORY, "no memory for a selection") : 0;
 }
 

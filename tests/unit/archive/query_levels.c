@@ -109,6 +109,19 @@ TEST(a_sequence_is_answered_as_items_in_utf8) {
     rig_done(&r);
 }
 
+static int64_t id_of(index_rig *r, const char *study) {
+    archive_cursor *c = NULL;
+    const archive_value *v;
+    int64_t id = 0;
+    char keys[80];
+    (void)snprintf(keys, sizeof keys, "StudyInstanceUID=%s", study);
+    archive_query q = { .level = ARCHIVE_STUDY, .flags = STUDY_ROOT, .keys = rig_dataset(r->arena, keys) };
+    CHECK_INT(index_query_open(r->x, &q, &c, &r->error), 0);
+    CHECK_INT(archive_query_next(c, &v, &id, &r->error), 0);
+    archive_query_close(&c);
+    return id;
+}
+
 TEST(limits_and_offsets) {
     index_rig r;
     REQUIRE(open_corpus(&r));
@@ -124,6 +137,11 @@ TEST(limits_and_offsets) {
         q.limit = 1;
         q.offset = 0;
         CHECK_STR(rig_run(&r, &q, "StudyInstanceUID"), "1.1");
+        q.limit = 2;
+        q.after = id_of(&r, "1.1");
+        CHECK_STR(rig_run(&r, &q, "StudyInstanceUID"), "1.2 2.1");
+        q.after = id_of(&r, "2.2");
+        CHECK_STR(rig_run(&r, &q, "StudyInstanceUID"), "");
     }
     rig_done(&r);
 }
