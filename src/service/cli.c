@@ -125,10 +125,15 @@ void cli_complain(const char *command, const char *format, ...) {
     fprintf(stderr, "gantry %s: %s\n", command, cli_clean(text, clean, sizeof clean));
 }
 
+const char *cli_error_text(const gn_error *e, char *buf, size_t size) {
+    if (e->code != GN_E_CONFIG || !e->where[0]) return gn_error_text(e, buf, size);
+    snprintf(buf, size, "%s: %s", e->where, e->message); /* FILE:LINE first, as compilers do */
+    return buf;
+}
+
 void cli_error(const char *command, const gn_error *e) {
     char text[400];
-    if (e->code == GN_E_CONFIG && e->where[0]) cli_complain(command, "%s: %s", e->where, e->message);
-    else cli_complain(command, "%s", gn_error_text(e, text, sizeof text));
+    cli_complain(command, "%s", cli_error_text(e, text, sizeof text));
 }
 
 char *cli_clean(const char *text, char *buf, size_t size) {
@@ -160,12 +165,17 @@ void cli_flush(gn_buf *out) {
 
 /* ---- configuration ------------------------------------------------------------------------------------------------------------ */
 
+config *cli_load_config(const char *file, gn_error *e) {
+    config *c = config_new(e);
+    if (!file) file = getenv("GANTRY_CONFIG");
+    if (c && file && *file && config_load_file(c, file, e)) config_free(&c);
+    if (c && config_load_environment(c, getenv, e)) config_free(&c);
+    return c;
+}
+
 config *cli_config(const char *command, const char *file) {
     gn_error e = GN_ERROR_INIT;
-    config *c = config_new(&e);
-    if (!file) file = getenv("GANTRY_CONFIG");
-    if (c && file && *file && config_load_file(c, file, &e)) config_free(&c);
-    if (c && config_load_environment(c, getenv, &e)) config_free(&c);
+    config *c = cli_load_config(file, &e);
     if (!c) cli_error(command, &e);
     return c;
 }

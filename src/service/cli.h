@@ -44,6 +44,7 @@ void cli_print_options(FILE *out, const cli_option *options, size_t count);
 
 /* "gantry COMMAND: message (where)" on stderr. */
 void cli_error(const char *command, const gn_error *e);
+const char *cli_error_text(const gn_error *e, char *buf, size_t size);
 void cli_complain(const char *command, const char *format, ...) GN_PRINTF(2, 3);
 /* A value of an option as a number within bounds; false: a message was printed. */
 bool cli_number(const cli *c, const char *option, int64_t low, int64_t high, int64_t *value);
@@ -54,10 +55,9 @@ char *cli_clean(const char *text, char *buf, size_t size);
 
 /* Loads --config FILE (or GANTRY_CONFIG), then the environment. NULL file and no variable: defaults. NULL: failed, message printed. */
 config *cli_config(const char *command, const char *file);
+config *cli_load_config(const char *file, gn_error *e); /* the same, without a message */
 /* PEER as operands give it: a name of the configuration, or AET@HOST:PORT. false: a message was printed. */
 bool cli_peer(const char *command, const config *c, const char *text, peer *out);
-/* The configuration of `gantry serve` with its flags: file, environment, flags, checks. NULL: failed, message printed. */
-config *serve_config(int argc, char **argv);
 
 /* ---- subcommands ---------------------------------------------------------------------------------------------------------- */
 

@@ -1,8 +1,9 @@
 /* cmd_get: fetches images from a DICOM node over the association that asks for them (C-GET, PS3.4 C.4.3) into a folder.
  *
- * All contexts for receiving must be proposed before it is known what will come: the peer is asked first which SOP classes the studies
- * hold (SOPClassesInStudy); for each of them every transfer syntax in use is proposed. Without an answer the common classes are, once each. Files are named by SOP Instance UIDs
- * that were checked: a peer decides nothing about paths (T12). */
+ * All contexts for receiving must be proposed before it is known what will come: the peer is asked first which SOP classes
+ * the studies hold (SOPClassesInStudy); for each of them every transfer syntax in use is proposed. Without an answer the
+ * common classes are, once each. Files are named by SOP Instance UIDs that were checked: a peer decides nothing about paths
+ * (T12). */
 #include "outdir.h"
 #include "progress.h"
 #include "scu.h"

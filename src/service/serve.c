@@ -57,7 +57,7 @@ static int read_flag(config *c, int argc, char **argv, int i, gn_error *e) {
         cli names;
         cli_init(&names, "serve", argc - i + 1, argv + i - 1, all, CONFIG_COUNT);
         (void)cli_next(&names); /* says which flag is near */
-        return -2;
+        return gn_fail(e, GN_E_CONFIG, "%s", ""), -1;
     }
     config_type t = config_keys[id].type;
     bool is_bool = t == CONFIG_BOOL || t == CONFIG_TRISTATE;
@@ -79,22 +79,15 @@ static const char *config_argument(int argc, char **argv) {
     return NULL;
 }
 
-config *serve_config(int argc, char **argv) {
-    gn_error e = GN_ERROR_INIT;
-    config *c = cli_config("serve", config_argument(argc, argv));
+/* File, environment, flags, checks. NULL: e says why. */
+static config *read_config(int argc, char **argv, gn_error *e) {
+    config *c = cli_load_config(config_argument(argc, argv), e);
     for (int i = 1; c && i < argc;) {
         int skip = strcmp(argv[i], "--config") == 0 ? 2 : strncmp(argv[i], "--config=", 9) == 0 ? 1 : 0;
-        int next = skip ? i + skip : read_flag(c, argc, argv, i, &e);
-        if (next < 0) {
-            if (next == -1) cli_error("serve", &e);
-            config_free(&c);
-        }
-        i = next;
+        i = skip ? i + skip : read_flag(c, argc, argv, i, e);
+        if (i < 0) config_free(&c);
     }
-    if (c && config_finish(c, &e)) {
-        cli_error("serve", &e);
-        config_free(&c);
-    }
+    if (c && config_finish(c, e)) config_free(&c);
     return c;
 }
 
@@ -137,24 +130,22 @@ static void log_notes(const config *c) {
     }
 }
 
-static void log_error(const char *event, const gn_error *e) {
+static void log_error(const char *event, const gn_error *e, const char *advice) {
     char text[400];
-    gn_log(GN_LOG_ERROR, event, "code", gn_code_name(e->code), "why", gn_error_text(e, text, sizeof text), NULL);
+    gn_log(GN_LOG_ERROR, event, "code", gn_code_name(e->code), "why", cli_error_text(e, text, sizeof text),
+           *advice ? "do" : NULL, advice, NULL);
 }
 
 /* ---- start --------------------------------------------------------------------------------------------------------------------- */
 
 /* What to do about an archive that does not open. */
-static void explain_archive(const config *c, const gn_error *e) {
-    const char *dir = config_text(c, CONFIG_StorageDirectory);
-    log_error("archive.failed", e);
-    if (e->code == GN_E_BUSY)
-        cli_complain("serve", "%s is in use by another gantry; stop that one, or choose another folder: --data DIR",
-                     dir);
-    else if (e->code == GN_E_REFUSED)
-        cli_complain("serve", "%s is not a Gantry archive of this version; choose an empty or new folder: --data DIR",
-                     dir);
-    else cli_complain("serve", "cannot open the archive in %s: %s", dir, e->message);
+static const char *archive_advice(int code) {
+    switch (code) {
+    case GN_E_BUSY: return "stop the other gantry, or choose another folder: --data DIR";
+    case GN_E_REFUSED: return "choose an empty or new folder, or one of this version: --data DIR";
+    case GN_E_NO_SPACE: return "make room on the disk";
+    default: return "see that the folder can be written, or choose another: --data DIR";
+    }
 }
 
 static int start(service *s) {
@@ -164,7 +155,7 @@ static int start(service *s) {
     wire_archive(s->config, &ac);
     s->archive = archive_open(&ac, &e);
     if (!s->archive) {
-        explain_archive(s->config, &e);
+        log_error("archive.failed", &e, archive_advice(e.code));
         return e.code == GN_E_BUSY ? CLI_BUSY : CLI_FAILED;
     }
     int rc = wire_gateway(s->config, &w, &e);
@@ -173,9 +164,8 @@ static int start(service *s) {
         wire_gateway_done(&w);
     }
     if (s->gateway) return CLI_OK;
-    log_error("dicom.failed", &e);
-    cli_complain("serve", "cannot serve DICOM on %s port %lld: %s", config_dicom_address(s->config),
-                 (long long)config_int(s->config, CONFIG_DicomPort), e.message);
+    log_error("dicom.failed", &e,
+              e.code == GN_E_CONFIG ? "" : "is another program on this port? choose one: --dicom-port N");
     return rc ? CLI_USAGE : CLI_FAILED;
 }
 
@@ -203,15 +193,14 @@ static void reload_peers(service *s) {
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     (void)notify_send(gn_fmt("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000));
-    config *fresh = serve_config(s->argc, s->argv);
+    config *fresh = read_config(s->argc, s->argv, &e);
     if (!fresh) {
-        gn_log(GN_LOG_ERROR, "peers.reload_failed", "why", "the configuration is wrong, see above; the old list stays",
-               NULL);
-    } else if (wire_gateway(fresh, &w, &e) ||
-               gateway_reload_peers(s->gateway, w.config.peers, w.config.peer_count, &e)) {
-        log_error("peers.reload_failed", &e);
-        wire_gateway_done(&w);
+        log_error("peers.reload_failed", &e, "the old list stays");
+    } else if (wire_gateway(fresh, &w, &e)) {
+        log_error("peers.reload_failed", &e, "the old list stays");
     } else {
+        if (gateway_reload_peers(s->gateway, w.config.peers, w.config.peer_count, &e))
+            log_error("peers.reload_failed", &e, "the old list stays");
         wire_gateway_done(&w);
     }
     config_free(&fresh);
@@ -224,7 +213,7 @@ static void watch_archive(service *s) {
     if (config_bool(s->config, CONFIG_ReadOnly)) return;
     bool bad = archive_writable(s->archive, &e) != 0;
     if (bad && !s->suspect) {
-        log_error("archive.not_writable", &e);
+        log_error("archive.not_writable", &e, "");
         (void)notify_send(gn_fmt("STATUS=cannot take objects: %.150s", e.message));
     } else if (!bad && s->suspect) {
         gn_log(GN_LOG_INFO, "archive.writable", NULL);
@@ -265,8 +254,12 @@ int cmd_serve(int argc, char **argv) {
     service s = { .argc = argc, .argv = argv };
     setup_process();
     block_signals(&signals);
-    s.config = serve_config(argc, argv);
-    if (!s.config) return CLI_USAGE;
+    gn_error e = GN_ERROR_INIT;
+    s.config = read_config(argc, argv, &e);
+    if (!s.config) {
+        if (e.message[0]) cli_error("serve", &e);
+        return CLI_USAGE;
+    }
     setup_log(s.config);
     log_notes(s.config);
     int rc = start(&s);
