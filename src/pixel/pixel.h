@@ -81,12 +81,23 @@ int pixel_transcode(const pixel_source *in, const char *to_transfer_syntax, cons
 
 /* ---- workers (design: hostile bytes are decoded elsewhere) ------------------------------------------------------------------ */
 
-typedef struct pixel_worker_config { unsigned workers; /* 0: processors */ uint64_t memory; /* of each, 0: 2 GiB */ uint32_t frame_timeout_ms; /* 0: 5000 */ } pixel_worker_config;
+typedef struct pixel_worker_config {
+    unsigned workers;          /* 0: processors */
+    uint64_t memory;           /* of each, 0: 2 GiB */
+    uint32_t frame_timeout_ms; /* 0: 5000 */
+    const char *program;       /* what is started as a worker; NULL: this program again (/proc/self/exe) */
+    const char *argument;      /* its one argument; NULL: "__pixel-worker". The program must then call pixel_worker_main */
+} pixel_worker_config;
 typedef struct pixel_workers pixel_workers;
-/* Forked children without network, files or privileges (seccomp, Landlock where there is one, rlimits); started on first use. Frames are passed by memfd. */
+/* Children (started, not only forked: the service has threads) without network, files or privileges (seccomp, Landlock where there is one,
+ * rlimits); each is started on first use. Frames are passed by memfd. Strings of the configuration are copied. */
 pixel_workers *pixel_workers_new(const pixel_worker_config *c, gn_error *e);
 void pixel_workers_free(pixel_workers **w);
 /* As pixel_decode, in a worker. A crash, hang or memory excess there is GN_E_INVALID for this frame ("the decoder …"), and a fresh worker for the next. */
 int pixel_workers_decode(pixel_workers *w, const dicom_transfer_syntax *ts, const pixel_format *f, const void *encoded, size_t n, unsigned bit_offset, const pixel_limits *limits, pixel_frame *out, gn_error *e);
+/* The worker's side: serves requests on this socket until it is closed. Returns the exit status of the program. */
+#define PIXEL_WORKER_ARGUMENT "__pixel-worker"
+#define PIXEL_WORKER_FD 3
+int pixel_worker_main(int fd);
 
 #endif
