@@ -175,7 +175,14 @@ static void begin_level(scan *s, scan_level *l, const uint8_t *p) {
 
 /* ---- adding elements and items ----------------------------------------------------------------------------------------- */
 
+/* An element of nothing costs its sender 8 bytes and us some 60: a stream of them is a bomb (T6), real headers have up to some 100,000. */
+enum { MAX_STREAMED_ELEMENTS = 1000000 };
+
 static dicom_element *push_element(scan *s, scan_level *l, const header *h, gn_error *e) {
+    if (!s->options.borrow && s->count == MAX_STREAMED_ELEMENTS) {
+        gn_fail(e, GN_E_TOO_LARGE, "the data set has more than %d elements", MAX_STREAMED_ELEMENTS);
+        return NULL;
+    }
     if (s->count == s->capacity) {
         size_t capacity = s->capacity * 2;
         dicom_element *grown = realloc(s->element, capacity * sizeof *grown);

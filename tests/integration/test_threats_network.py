@@ -246,6 +246,25 @@ def nested(depth, undefined):
     return body
 
 
+@pytest.mark.parametrize('tail', [b'\0' * 8, b'\x09\0\x10\0LO\2\0ab'], ids=['zeros', 'elements'])
+def test_T6_a_deflated_bomb_costs_its_sender_an_error_and_little_memory(gantry, tail):
+    import zlib
+    g = gantry()
+    z = zlib.compressobj(9, zlib.DEFLATED, -15)
+    data = z.compress(raw.small_dataset('1.2.6.1', pixels=None)) + b''.join(z.compress(tail * (1 << 17)) for _ in range(400)) + z.flush()
+    with raw.Peer(g.port, timeout=30) as p:
+        p.associate([(1, raw.SECONDARY_CAPTURE, [raw.DEFLATED]), (3, raw.VERIFICATION, [raw.IMPLICIT])])
+        p.echo(3)
+        before, t = g.rss_kib(), time.monotonic()
+        cmd, _ = p.store(1, raw.SECONDARY_CAPTURE, '1.2.6.1', data)
+        took = time.monotonic() - t
+        assert cmd[0x900] != 0 and cmd[0x902]
+        if 'asan' not in os.environ.get('GANTRY_BIN', ''):
+            peak = next(int(l.split()[1]) for l in open('/proc/%d/status' % g.server_pid()) if l.startswith('VmHWM'))
+            assert took < 5 and peak - before < 112 * 1024, '%.1f s, %d KiB' % (took, peak - before)
+    alive(g.port)
+
+
 @pytest.mark.parametrize('depth', [10, 300, 2000])
 @pytest.mark.parametrize('undefined', [True, False])
 def test_T7_nesting_bombs(gantry, depth, undefined):
