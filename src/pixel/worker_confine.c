@@ -68,15 +68,15 @@ static const int allowed[] = { SCMP_SYS(read), SCMP_SYS(close), SCMP_SYS(munmap)
     SCMP_SYS(gettimeofday), SCMP_SYS(getrandom), SCMP_SYS(setitimer), SCMP_SYS(sched_yield), SCMP_SYS(fstat), SCMP_SYS(newfstatat),
     SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(restart_syscall) };
 
+/* No memory that can be executed; messages on the one socket only. */
 static int forbid_calls(int fd, gn_error *e) {
     scmp_filter_ctx f = seccomp_init(SCMP_ACT_KILL_PROCESS);
+    const struct scmp_arg_cmp no_code = { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 }, this_socket = { 0, SCMP_CMP_EQ, (scmp_datum_t)fd, 0 };
+    const struct { int call; struct scmp_arg_cmp only; } conditional[] = { { SCMP_SYS(mmap), no_code }, { SCMP_SYS(mprotect), no_code },
+        { SCMP_SYS(sendmsg), this_socket }, { SCMP_SYS(recvmsg), this_socket } };
     int rc = f ? 0 : -ENOMEM;
     for (size_t i = 0; i < GN_ARRAY_LEN(allowed) && !rc; i++) rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, allowed[i], 0);
-    /* no memory that can be executed; messages on the one socket only */
-    if (!rc) rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-    if (!rc) rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-    if (!rc) rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(sendmsg), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)fd));
-    if (!rc) rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(recvmsg), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)fd));
+    for (size_t i = 0; i < GN_ARRAY_LEN(conditional) && !rc; i++) rc = seccomp_rule_add_array(f, SCMP_ACT_ALLOW, conditional[i].call, 1, &conditional[i].only);
     if (!rc) rc = seccomp_load(f);
     if (f) seccomp_release(f);
     return rc ? gn_fail_errno(e, -rc, "seccomp") : 0;
