@@ -213,7 +213,7 @@ def test_T32_an_empty_folder_in_place_of_the_archive_is_not_filled(gantry, tmp_p
 def test_second_server_on_the_same_archive_is_refused(gantry):
     g = gantry()
     r = subprocess.run([BIN, 'serve', '--data', str(g.data), '--dicom-port', '0', '--http-port', '0'], capture_output=True, text=True, timeout=20)
-    assert r.returncode != 0 and 'use' in (r.stdout + r.stderr)
+    assert r.returncode != 0 and 'stop the other gantry' in (r.stdout + r.stderr)
     assert g.process.poll() is None
 
 
