@@ -16,7 +16,11 @@ static void pdata_header(uint8_t h[PDATA_HEADER], uint8_t context, uint8_t contr
     h[11] = control;
 }
 
-static uint32_t max_fragment(const dimse_association *a) { return a->peer_max_pdu - PDV_HEADER; }
+/* Even, as every fragment must be: some peers abort on odd ones. */
+static uint32_t max_fragment(const dimse_association *a) { return (a->peer_max_pdu - PDV_HEADER) & ~1u; }
+
+/* What the last fragment of an odd data set (a deflated one) is padded with: PS3.5 §A.5. */
+static const uint8_t padding[1];
 
 /* After a failed write the stream is broken in the middle of a PDU: nothing can be saved. */
 static int write_failed(dimse_association *a, int rc) {
@@ -98,7 +102,7 @@ int dimse_respond(dimse_association *a, const dimse_message *m, uint16_t status,
 /* Command and an in-memory data set in one gathered write: headers in an array, payload from where it lies. */
 static int send_memory(dimse_association *a, const dimse_message *m, const uint8_t *p, size_t n, int more, gn_error *e) {
     size_t fragments = n / max_fragment(a) + 1;
-    struct iovec *v = malloc((2 * fragments + 1) * sizeof *v);
+    struct iovec *v = malloc((2 * fragments + 2) * sizeof *v);
     uint8_t(*h)[PDATA_HEADER] = malloc(fragments * sizeof *h);
     gn_buf cmd = GN_BUF_INIT;
     int rc = v && h ? put_command(a, &cmd, m, e) : gn_fail(e, GN_E_NO_MEMORY, "no memory for sending");
@@ -108,9 +112,11 @@ static int send_memory(dimse_association *a, const dimse_message *m, const uint8
         v[count++] = (struct iovec){ cmd.p, cmd.n };
         for (size_t left = n; p;) {
             uint32_t k = left < max_fragment(a) ? (uint32_t)left : max_fragment(a);
-            pdata_header(h[used], m->context_id, left == k && !more ? PDV_LAST : 0, k);
+            bool pad = left == k && !more && (k & 1);
+            pdata_header(h[used], m->context_id, left == k && !more ? PDV_LAST : 0, k + pad);
             v[count++] = (struct iovec){ h[used++], PDATA_HEADER };
             v[count++] = (struct iovec){ (void *)(uintptr_t)p, k };
+            if (pad) v[count++] = (struct iovec){ (void *)(uintptr_t)padding, 1 };
             p += k;
             left -= k;
             if (!left) break;
@@ -124,14 +130,16 @@ static int send_memory(dimse_association *a, const dimse_message *m, const uint8
     return rc;
 }
 
-static int send_slice(dimse_association *a, uint8_t context, int fd, uint64_t offset, uint64_t n, gn_error *e) {
+static int send_slice(dimse_association *a, uint8_t context, int fd, uint64_t offset, uint64_t n, uint32_t odd, gn_error *e) {
     while (n) {
         uint32_t k = n < max_fragment(a) ? (uint32_t)n : max_fragment(a);
         uint8_t h[PDATA_HEADER];
-        pdata_header(h, context, k == n ? PDV_LAST : 0, k);
+        uint32_t pad = k == n ? odd : 0;
+        pdata_header(h, context, k == n ? PDV_LAST : 0, k + pad);
         struct iovec v = { h, sizeof h };
         int rc = dimse_socket_write(a->fd, &v, 1, a->timeouts.write_ms, 1, e);
         if (!rc) rc = dimse_socket_sendfile(a->fd, fd, offset, k, a->timeouts.write_ms, e);
+        if (!rc && pad) rc = dimse_association_write(a, padding, 1, e);
         if (rc) {
             if (rc == GN_E_CORRUPT || rc == GN_E_IO) dimse_association_send_abort(a, ABORT_SOURCE_USER, 0); /* a promised fragment cannot be delivered */
             return write_failed(a, rc);
@@ -154,5 +162,5 @@ int dimse_send(dimse_association *a, const dimse_message *m, const dimse_payload
     const uint8_t *p = bytes ? (payload->bytes ? payload->bytes : nothing) : NULL;
     if (payload && payload->bytes && payload->n == 0 && slice) p = NULL;
     rc = send_memory(a, &copy, p, p && payload->bytes ? payload->n : 0, slice, e);
-    return rc || !slice ? rc : send_slice(a, m->context_id, payload->fd, payload->offset, payload->length, e);
+    return rc || !slice ? rc : send_slice(a, m->context_id, payload->fd, payload->offset, payload->length, (uint32_t)((payload->length + (p ? payload->n : 0)) & 1), e);
 }

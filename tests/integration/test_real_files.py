@@ -133,7 +133,8 @@ def test_stored_files_are_found_and_come_back_by_c_get(gantry, whole, tmp_path):
                     p.send_message(p.last_context, raw.command(e0002=cls, e0100=0x8001, e0120=cmd[0x110], e0800=0x101, e0900=0, e1000=uid))
                 elif cmd[0x900] != 0xFF00:
                     break
-            if got not in [dataset_bytes(TESTDATA / q) for q in twins]:
+            kept = [dataset_bytes(TESTDATA / q) for q in twins]
+            if got not in kept + [k + b'\0' for k in kept if len(k) % 2]:     # PS3.5 A.5: an odd deflated stream is padded on its way
                 problems.append('%s: C-GET gave %s bytes, status %04X' % (path, got and len(got), cmd.get(0x900, 0)))
             seen += 1
     assert not problems, '\n'.join(problems)

@@ -275,6 +275,23 @@ TEST(payloads_from_memory_and_file_are_cut_to_the_peers_maximum) {
     free(bytes);
 }
 
+TEST(odd_data_sets_are_padded_and_no_fragment_is_odd) {
+    int fd = memfd_create("odd", 0);
+    CHECK_INT(write(fd, "abcdefg", 7), 7);
+    for (int how = 0; how < 2; how++) {
+        pair p = pair_open(NULL, 0, 71); /* an odd maximum */
+        dimse_payload payload = { .bytes = how ? NULL : "abcdefg", .n = how ? 0 : 7, .fd = how ? fd : -1, .length = how ? 7 : 0 };
+        CHECK_INT(dimse_send(p.a, &store, &payload, NULL), 0);
+        gn_buf cmd = GN_BUF_INIT, data = GN_BUF_INIT;
+        collect(&p, 71, &cmd, &data);
+        CHECK_MEM2(data.p, data.n, "abcdefg\0", 8);
+        gn_buf_done(&cmd);
+        gn_buf_done(&data);
+        pair_close(&p);
+    }
+    close(fd);
+}
+
 TEST(a_stored_object_that_is_too_short_aborts_the_association) {
     pair p = pair_open(&quick, 0, 0);
     int fd = memfd_create("short", 0);
