@@ -64,7 +64,10 @@ class Gantry:
         args = self.wrap + [BIN, 'serve', '--data', str(self.data), '--dicom-port', str(self.port), '--http-port', str(free_port()), '--aet', self.aet, '--auth', 'none', '--log-level', 'info'] + self.flags
         if self.config:
             args[len(self.wrap) + 2:len(self.wrap) + 2] = ['--config', str(self.config)]
-        self.process = subprocess.Popen(args, stdout=open(self.log, 'ab'), stderr=subprocess.STDOUT)
+        env = dict(os.environ)
+        if 'strace' in self.wrap:   # LeakSanitizer cannot run under another tracer
+            env['ASAN_OPTIONS'] = env.get('ASAN_OPTIONS', '') + ':detect_leaks=0'
+        self.process = subprocess.Popen(args, stdout=open(self.log, 'ab'), stderr=subprocess.STDOUT, env=env)
         if wait:
             wait_port(self.port, self.process)
         return self

@@ -232,7 +232,8 @@ def test_T4_connect_and_reset_leaks_nothing(gantry):
     alive(g.port)
     time.sleep(0.5)
     assert len(os.listdir('/proc/%d/fd' % g.server_pid())) <= fds + 2
-    assert g.rss_kib() - rss < 2048
+    if 'asan' not in os.environ.get('GANTRY_BIN', ''):   # the sanitizer keeps freed memory for a while
+        assert g.rss_kib() - rss < 2048
 
 
 def nested(depth, undefined):
