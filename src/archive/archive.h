@@ -144,8 +144,8 @@ typedef struct archive_object {
 } archive_object;
 typedef struct archive_selection { archive_level level; const char *patient_id; const char *study_uids, *series_uids, *sop_uids; /* backslash lists or NULL */ bool everything; /* the whole archive is meant: a selection that names nothing is refused otherwise */ } archive_selection;
 typedef struct archive_retrieval archive_retrieval;
-/* Selects instances in a fixed order (study, series number, instance number). *count tells how many. Nothing found is count 0, not an error. A
- * selection at patient level that names nothing at all (every pointer NULL) is the whole archive, in the order of places. */
+/* Selects instances in a fixed order (study, series number, instance number). *count tells how many. Nothing found is count 0, not an error. Everything
+ * comes in the order of places. */
 int archive_retrieve_open(archive *a, const archive_selection *s, archive_retrieval **out, size_t *count, gn_error *e);
 /* 0: *object opened (and the one after it read ahead); 1: no more; <0: this object is damaged or gone, *object names it; go on with the next call. */
 int archive_retrieve_next(archive_retrieval *r, archive_object *object, gn_error *e);

@@ -67,7 +67,7 @@ int archive_retrieve_open(archive *a, const archive_selection *s, archive_retrie
     archive_retrieval *r = calloc(1, sizeof *r);
     if (!r) return gn_fail(e, GN_E_NO_MEMORY, "no memory for a retrieval");
     r->archive = a;
-    bool everything = s->level == ARCHIVE_PATIENT && !s->patient_id && !s->study_uids && !s->series_uids && !s->sop_uids;
+    bool everything = s->everything && !s->patient_id && !s->study_uids && !s->series_uids && !s->sop_uids; /* read as it lies */
     int rc = everything ? index_walk(a->index, choose, r, &why) : index_select(a->index, s, choose, r, &why);
     if (r->failed) rc = gn_fail(&why, r->failed, "no memory for a retrieval");
     if (rc) {

@@ -55,7 +55,7 @@ TEST(levels_and_order) {
     take(&(archive_selection){ .level = ARCHIVE_PATIENT, .patient_id = "B" }, 2, "2.1.10 2.1.20 ");
     take(&(archive_selection){ .level = ARCHIVE_STUDY, .study_uids = "1.2.1\\1.2.2" }, 7, "1.1.10 1.1.20 1.1.30 1.2.10 1.2.20 2.1.10 2.1.20 ");
     take(&(archive_selection){ .level = ARCHIVE_STUDY, .study_uids = "1.2.77" }, 0, "");
-    take(&(archive_selection){ .level = ARCHIVE_PATIENT }, 7, "2.1.20 2.1.10 1.1.30 1.1.10 1.2.10 1.1.20 1.2.20 "); /* everything, for export */
+    take(&(archive_selection){ .level = ARCHIVE_PATIENT, .everything = true }, 7, "2.1.20 2.1.10 1.1.30 1.1.10 1.2.10 1.1.20 1.2.20 "); /* everything, for export */
     rig_close(&R);
 }
 
