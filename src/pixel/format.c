@@ -105,7 +105,7 @@ unsigned pixel_sample_bytes(const pixel_format *f) {
 }
 
 int pixel_frame_bytes(const pixel_format *f, uint64_t limit, uint64_t *bytes, gn_error *e) {
-    uint64_t n;
+    uint64_t n = 0;
     if (f->rows < 1 || f->columns < 1 || f->samples < 1 || f->allocated < 1 || f->allocated > 64)
         return gn_fail(e, GN_E_INVALID, "the size of a frame cannot be computed");
     if (!gn_mul_u64(f->rows, f->columns, &n) || !gn_mul_u64(n, f->samples, &n) ||
@@ -123,12 +123,15 @@ int pixel_frame_bytes(const pixel_format *f, uint64_t limit, uint64_t *bytes, gn
 /* ---- frames ------------------------------------------------------------------------------------------------------------ */
 
 int pixel_frame_new(const pixel_format *format, uint64_t limit, pixel_frame *out, gn_error *e) {
-    uint64_t n;
+    uint64_t n = 0;
     int rc = pixel_frame_bytes(format, limit, &n, e);
     if (rc) return rc;
+    if (n == 0) return gn_fail(e, GN_E_INVALID, "a frame without bytes");
     uint8_t *bytes = calloc(1, (size_t)n); /* zeroed: what a codec leaves out is never old memory */
     if (!bytes) return gn_fail(e, GN_E_NO_MEMORY, "no memory for a frame of %" PRIu64 " bytes", n);
-    *out = (pixel_frame){ *format, bytes, (size_t)n };
+    out->format = *format;
+    out->bytes = bytes;
+    out->n = (size_t)n;
     return 0;
 }
 
@@ -174,7 +177,7 @@ void pixel_deinterleave(const uint8_t *interleaved, uint8_t *planar, size_t coun
 
 int pixel_encode_check(const pixel_frame *frame, unsigned min_bits, unsigned max_bits, const char *codec, gn_error *e) {
     const pixel_format *f = &frame->format;
-    uint64_t n;
+    uint64_t n = 0;
     int rc = pixel_frame_bytes(f, UINT64_MAX, &n, e);
     if (rc) return rc;
     if (n != frame->n) return gn_fail(e, GN_E_INVALID, "the frame has %zu bytes, its format says %" PRIu64, frame->n, n);

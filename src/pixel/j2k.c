@@ -29,10 +29,10 @@ static int check_siz(const uint8_t *p, size_t n, pixel_stream_info *s, gn_error 
     s->components = gn_read_be16(&r);
     unsigned first = gn_read_u8(&r);
     s->precision = (first & 0x7Fu) + 1;
-    bool subsampled = gn_read_u8(&r) != 1 || gn_read_u8(&r) != 1;
+    bool subsampled = gn_read_be16(&r) != 0x0101; /* XRsiz, YRsiz */
     for (uint32_t i = 1; i < s->components && i < 4; i++) {
         if (gn_read_u8(&r) != first) return gn_fail(e, r.failed ? GN_E_TRUNCATED : GN_E_UNSUPPORTED, "the components of the JPEG 2000 stream differ in precision");
-        subsampled |= gn_read_u8(&r) != 1 || gn_read_u8(&r) != 1;
+        subsampled |= gn_read_be16(&r) != 0x0101;
     }
     if (r.failed) return gn_fail(e, GN_E_TRUNCATED, "the JPEG 2000 header ends early");
     if (subsampled) return gn_fail(e, GN_E_UNSUPPORTED, "the components of the JPEG 2000 stream are subsampled");

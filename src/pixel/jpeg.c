@@ -91,7 +91,7 @@ static jpeg_decoder decoder_of(const jpeg_header *h) {
 }
 
 int pixel_jpeg_decode(const pixel_job *job, pixel_frame *out, gn_error *e) {
-    jpeg_header h;
+    jpeg_header h = { 0 };
     int rc = jpeg_parse(job->bytes, job->n, &h, e);
     if (rc) return rc;
     if ((rc = pixel_check_stream(job, &h.info, e)) != 0) return rc;

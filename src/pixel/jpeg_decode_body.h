@@ -68,8 +68,13 @@ static void start(decoder *d, const pixel_job *job, jpeg_colour colour) {
 }
 
 static void store_row(const JSAMPLE *from, uint8_t *to, size_t count, unsigned unit) {
-    if (unit == sizeof(JSAMPLE) && unit == 1) memcpy(to, from, count);
-    else if (unit == 1)
+#if BITS_IN_JSAMPLE == 8
+    if (unit == 1) {
+        memcpy(to, from, count);
+        return;
+    }
+#endif
+    if (unit == 1)
         for (size_t i = 0; i < count; i++) to[i] = (uint8_t)from[i];
     else if (unit == 2)
         for (size_t i = 0; i < count; i++) gn_store_le16(to + 2 * i, (uint16_t)from[i]);

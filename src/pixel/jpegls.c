@@ -74,7 +74,8 @@ static uint8_t *without_zero(const pixel_job *job, size_t *n) {
     uint8_t *p = malloc(end - 1);
     if (!p) return NULL;
     memcpy(p, job->bytes, end - 3);
-    memcpy(p + end - 3, "\xFF\xD9", 2);
+    p[end - 3] = 0xFF;
+    p[end - 2] = 0xD9;
     *n = end - 1;
     return p;
 }
@@ -84,7 +85,8 @@ static uint8_t *with_end(const pixel_job *job, size_t *n) {
     uint8_t *p = malloc(job->n + 2);
     if (!p) return NULL;
     memcpy(p, job->bytes, job->n);
-    memcpy(p + job->n, "\xFF\xD9", 2);
+    p[job->n] = 0xFF;
+    p[job->n + 1] = 0xD9;
     *n = job->n + 2;
     return p;
 }

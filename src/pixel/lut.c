@@ -58,8 +58,8 @@ static int read_entries(gn_arena *arena, const raw *r, const descriptor *d, pixe
 }
 
 int pixel_lut_read(gn_arena *arena, const dicom_dataset *ds, dicom_tag descriptor_tag, dicom_tag data_tag, bool is_signed, pixel_lut *out, gn_error *e) {
-    descriptor d;
-    raw r;
+    descriptor d = { 0 };
+    raw r = { 0 };
     int rc = read_descriptor(ds, descriptor_tag, is_signed, &d, e);
     if (!rc) rc = raw_of(ds, data_tag, &r, e);
     if (!rc) rc = read_entries(arena, &r, &d, out, e);
@@ -140,8 +140,8 @@ int pixel_palette_read(gn_arena *arena, const dicom_dataset *ds, bool is_signed,
         DICOM_TAG_SegmentedBluePaletteColorLookupTableData };
     uint16_t highest = 0;
     for (size_t c = 0; c < 3; c++) {
-        descriptor d;
-        raw r;
+        descriptor d = { 0 };
+        raw r = { 0 };
         int rc = read_descriptor(ds, descriptors[c], is_signed, &d, e);
         if (!rc) rc = raw_of(ds, plain[c], &r, e);
         if (!rc && r.bytes) rc = read_entries(arena, &r, &d, &out[c], e);

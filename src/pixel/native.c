@@ -92,7 +92,7 @@ int pixel_native_decode(const pixel_job *job, pixel_frame *out, gn_error *e) {
 /* 1-bit samples are packed again, the last byte filled with zero bits. Big endian is OB for up to 8 bits, swapped above. */
 int pixel_native_encode(const char *uid, const pixel_frame *frame, const pixel_encode_options *o, gn_buf *out, gn_error *e) {
     const pixel_format *f = &frame->format;
-    uint64_t n;
+    uint64_t n = 0;
     int rc = pixel_frame_bytes(f, UINT64_MAX, &n, e);
     (void)o;
     if (rc) return rc;

@@ -43,7 +43,8 @@ int pixel_decode(const dicom_transfer_syntax *ts, const pixel_format *f, const v
 bool pixel_can_decode(const char *transfer_syntax_uid);
 bool pixel_can_encode(const char *transfer_syntax_uid); /* native, RLE, JPEG baseline, JPEG-LS lossless and near-lossless, J2K (both), HTJ2K lossless (.201), RPCL (.202) */
 typedef struct pixel_encode_options { unsigned quality; /* JPEG 1..100 (0: 90) */ unsigned near; /* JPEG-LS NEAR */ double ratio; /* J2K lossy target, 0: lossless */
-    bool new_instance; /* pixel_transcode: a lossy result is a new SOP instance, derived from the old one */ } pixel_encode_options;
+    bool new_instance; /* pixel_transcode: a lossy result is a new SOP instance, derived from the old one */
+    struct pixel_workers *workers; /* pixel_transcode: who decodes compressed frames; NULL: this process */ } pixel_encode_options;
 int pixel_encode(const char *transfer_syntax_uid, const pixel_frame *frame, const pixel_encode_options *o, gn_buf *out, gn_error *e);
 
 /* ---- display (PS3.3 C.7.6.3.1.2, C.11; PS3.4 N) ---------------------------------------------------------------------------- */

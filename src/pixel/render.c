@@ -202,7 +202,7 @@ int pixel_render(const pixel_presentation *p, const pixel_frame *frame, const pi
     static const pixel_render_options defaults = { 0 };
     const pixel_format *f = &frame->format;
     pixel_image image = { 0 };
-    uint64_t n;
+    uint64_t n = 0;
     view v;
     if (!o) o = &defaults;
     int rc = pixel_frame_bytes(f, UINT64_MAX, &n, e);

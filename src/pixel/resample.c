@@ -11,7 +11,10 @@ int pixel_image_new(uint32_t width, uint32_t height, uint16_t channels, pixel_im
     if (width < 1 || height < 1 || !gn_mul_u64(n, channels, &n) || n > SIZE_MAX / 2) return gn_fail(e, GN_E_TOO_LARGE, "a picture of that size");
     uint8_t *bytes = malloc((size_t)n);
     if (!bytes) return gn_fail(e, GN_E_NO_MEMORY, "no memory for a picture of %" PRIu32 " x %" PRIu32, width, height);
-    *out = (pixel_image){ width, height, channels, bytes };
+    out->width = width;
+    out->height = height;
+    out->channels = channels;
+    out->bytes = bytes;
     return 0;
 }
 

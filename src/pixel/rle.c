@@ -56,7 +56,7 @@ static int read_header(const pixel_job *job, unsigned expected, segment *segment
 
 int pixel_rle_decode(const pixel_job *job, pixel_frame *out, gn_error *e) {
     pixel_format f = *job->format;
-    segment segments[MAX_SEGMENTS];
+    segment segments[MAX_SEGMENTS] = { 0 };
     if (f.photometric == PIXEL_YBR_FULL_422 || f.photometric == PIXEL_YBR_PARTIAL_420) f.photometric = PIXEL_YBR_FULL; /* no subsampling here */
     unsigned unit = pixel_sample_bytes(&f);
     if (f.allocated % 8) return gn_fail(e, GN_E_UNSUPPORTED, "Bits Allocated %u with RLE", f.allocated);

@@ -21,6 +21,7 @@ typedef struct object {
     pixel_format format;
     dicom_frame *frames;
     size_t count;
+    pixel_workers *workers; /* NULL: frames are decoded in this process */
 } object;
 
 /* ---- reading ----------------------------------------------------------------------------------------------------------- */
@@ -94,6 +95,7 @@ static int read_at(void *ctx, uint64_t offset, void *buf, size_t n) { return fet
 
 static int read_object(object *o, uint64_t max_bytes, gn_error *e) {
     int rc = read_meta(o, e);
+    if (!rc && !o->file.transfer_syntax) return gn_fail(e, GN_E_INTERNAL, "no transfer syntax");
     if (!rc) rc = read_dataset(o, max_bytes, e);
     if (rc) return rc;
     dicom_pixel_describe(o->file.dataset, o->file.transfer_syntax, &o->description);
@@ -125,7 +127,8 @@ static int read_frame(const object *o, size_t i, const pixel_limits *limits, pix
         left -= take;
     }
     if (o->description.native && ts->encapsulated) ts = dicom_transfer_syntax_find(DICOM_TS_EXPLICIT_LE);
-    if (!rc) rc = pixel_decode(ts, &o->format, encoded.p, encoded.n, f->bit_offset, limits, out, e);
+    if (!rc && o->workers && ts->encapsulated) rc = pixel_workers_decode(o->workers, ts, &o->format, encoded.p, encoded.n, f->bit_offset, limits, out, e);
+    else if (!rc) rc = pixel_decode(ts, &o->format, encoded.p, encoded.n, f->bit_offset, limits, out, e);
     if (rc) gn_error_at(e, "frame %zu", i + 1);
     gn_buf_done(&encoded);
     return rc;
@@ -417,13 +420,13 @@ int pixel_transcode(const pixel_source *in, const char *to_uid, const pixel_enco
     static const pixel_encode_options defaults = { 0 };
     uint64_t max_bytes = limits && limits->max_frame_bytes ? limits->max_frame_bytes : (uint64_t)1 << 30;
     transcode_plan plan = { .to_uid = to_uid, .to = dicom_transfer_syntax_find(to_uid), .options = options ? options : &defaults };
-    object o = { .in = in, .arena = gn_arena_new((size_t)2 << 30) };
+    object o = { .in = in, .arena = gn_arena_new((size_t)2 << 30), .workers = plan.options->workers };
     if (!o.arena) return gn_fail(e, GN_E_NO_MEMORY, "no memory to transcode");
     int rc = plan.to && pixel_can_encode(to_uid) ? read_object(&o, max_bytes, e) : gn_fail(e, GN_E_UNSUPPORTED, "encoding as transfer syntax %s", to_uid);
     plan.lossy = !rc && transcode_is_lossy(to_uid, plan.options);
-    bool same = !rc && strcmp(o.file.transfer_syntax->uid, to_uid) == 0 && o.file.has_preamble && !plan.lossy;
+    bool same = !rc && o.file.transfer_syntax && strcmp(o.file.transfer_syntax->uid, to_uid) == 0 && o.file.has_preamble && !plan.lossy;
     if (same) rc = copy(in, out, e);
-    else if (!rc) rc = transcode(&o, &plan, limits, out, e);
+    else if (!rc && plan.to) rc = transcode(&o, &plan, limits, out, e);
     gn_buf_done(&o.whole);
     gn_arena_free(&o.arena);
     return rc;

@@ -65,7 +65,7 @@ static bool answer(int fd, const worker_answer *a) {
 }
 
 int pixel_worker_main(int fd) {
-    worker_request q;
+    worker_request q = { 0 };
     worker_answer a;
     int fds[2], got;
     bool confined = false;

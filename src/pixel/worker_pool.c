@@ -195,7 +195,7 @@ static int await(int fd, worker_answer *a, uint32_t timeout_ms) {
 /* The answer's format may differ only where decoding changes it. */
 static bool plausible(const worker_request *q, const worker_answer *a) {
     const pixel_format *f = &a->format, *g = &q->format;
-    uint64_t n;
+    uint64_t n = 0;
     bool planar = *(const uint8_t *)&f->planar != 0, swapped = *(const uint8_t *)&f->swapped_bytes != 0;
     return f->rows == g->rows && f->columns == g->columns && f->samples == g->samples && f->allocated == g->allocated && f->stored == g->stored &&
            f->high_bit == g->high_bit && f->sample == g->sample && (unsigned)f->photometric <= PIXEL_OTHER && !planar && !swapped &&

@@ -124,6 +124,42 @@ TEST(real_frames_are_the_same_in_a_worker) {
     pixel_workers_free(&w);
 }
 
+static int read_file(void *ctx, uint64_t offset, void *buf, size_t n, gn_error *e) {
+    const gn_buf *b = ctx;
+    if (offset > b->n || n > b->n - offset) return gn_fail(e, GN_E_TRUNCATED, "behind the end");
+    memcpy(buf, b->p + offset, n);
+    return 0;
+}
+
+static int append(void *ctx, const void *p, size_t n, gn_error *e) {
+    gn_buf *b = ctx;
+    gn_buf_append(b, p, n);
+    return b->failed ? gn_fail(e, GN_E_NO_MEMORY, "no memory") : 0;
+}
+
+static void transcode_through(const char *argument, int want) {
+    image im;
+    gn_buf here = GN_BUF_INIT, there = GN_BUF_INIT;
+    pixel_workers *w = pixel_workers_new(&(pixel_worker_config){ .workers = 1, .argument = argument }, NULL);
+    REQUIRE(w != NULL && image_load(&im, "ts/wg04/CT1_JLSL", NULL) == 0);
+    pixel_source source = { read_file, &im.bytes, im.bytes.n };
+    pixel_sink to_here = { append, &here }, to_there = { append, &there };
+    pixel_encode_options o = { .workers = w };
+    CHECK_INT(pixel_transcode(&source, DICOM_TS_EXPLICIT_LE, NULL, NULL, &to_here, NULL), 0);
+    CHECK_INT(pixel_transcode(&source, DICOM_TS_EXPLICIT_LE, &o, NULL, &to_there, NULL), want);
+    if (!want) CHECK_MEM2(here.p, here.n, there.p, there.n);
+    gn_buf_done(&here);
+    gn_buf_done(&there);
+    image_done(&im);
+    pixel_workers_free(&w);
+}
+
+TEST(transcoding_can_decode_in_workers) {
+    if (!testdata_dir()) SKIP("no test data");
+    transcode_through(NULL, 0);
+    transcode_through("bad-crash", GN_E_INVALID);
+}
+
 /* ---- T10: one failed request ------------------------------------------------------------------------------------------- */
 
 static void expect_failure(const char *argument, const char *message) {
