@@ -184,7 +184,8 @@ int archive_get_stats(archive *a, archive_stats *s, gn_error *e);
 
 typedef struct archive_progress { uint64_t done, total, bytes, problems; } archive_progress;
 /* Every object's bytes against its checksum, index against store, store against index. on_problem gets one line each
- * ("damaged" | "missing" | "unknown" | "not-indexed", object, detail). repair: re-index what is whole but unknown, mark what is damaged. Returns number of problems or <0. */
+ * ("damaged" | "missing" | "unknown" | "not-indexed", object, detail). repair: re-index what is whole but unknown, mark what is damaged,
+ * move damaged stretches that belong to nothing known into quarantine. Returns number of problems or <0. */
 typedef struct archive_verify_options { bool repair; void (*on_problem)(void *ctx, const char *kind, const char *object, const char *detail); bool (*on_progress)(void *ctx, const archive_progress *p); void *ctx; } archive_verify_options;
 int64_t archive_verify(archive *a, const archive_verify_options *o, gn_error *e);
 

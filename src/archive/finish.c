@@ -119,7 +119,10 @@ static int ask_index(archive_ingest *in, const uint8_t hash[16], archive_result 
     int rc = index_find_instance(a->index, r->sop_instance, &known, &why);
     if (rc == GN_E_NOT_FOUND) return 0;
     if (rc) return gn_fail(e, rc, "%s", why.message);
-    if (known.damaged) return 0; /* whatever comes is better: the index replaces it */
+    if (known.damaged) { /* whatever comes is better: the index replaces it */
+        in->heals = same_object(in, &known, hash);
+        return 0;
+    }
     r->instance_id = known.instance_id;
     if (same_object(in, &known, hash)) {
         answer(r, ARCHIVE_DUPLICATE, 0, "");
@@ -146,6 +149,15 @@ static void make_record(const archive_ingest *in, const index_instance *x, const
     store_object_hash(in->header, in->header_length, x->hash, rec->object_hash);
 }
 
+/* The damaged copy that this object replaced, byte for byte the same once, is of no use to anybody any more. */
+static void forget_damaged(archive *a, const index_location *l) {
+    if (l->pack <= 0) (void)store_file_remove(a->store, l->offset, NULL);
+    else if (store_void_record(a->store, l, NULL) != 0) { /* its header is what was damaged */
+        index_position at = { l->pack, l->offset - STORE_RECORD_HEADER };
+        (void)store_void_stretch(a->store, &at, store_align_up((size_t)l->length + STORE_RECORD_HEADER), "replaced by a sound copy", quarantine_limit(a), NULL);
+    }
+}
+
 /* After the commit: an object that lost leaves no trace but, perhaps, in quarantine. */
 static int settle(archive_ingest *in, const commit_item *item, const char *said, archive_result *r, gn_error *e) {
     archive *a = in->archive;
@@ -153,6 +165,7 @@ static int settle(archive_ingest *in, const commit_item *item, const char *said,
     int rc = 0;
     r->instance_id = x->instance_id;
     if (x->outcome == ARCHIVE_STORED || x->outcome == ARCHIVE_REPLACED) {
+        if (x->outcome == ARCHIVE_REPLACED && in->heals) forget_damaged(a, &x->superseded);
         answer_stored(r, x->outcome, x->added_findings, said);
         return 0;
     }

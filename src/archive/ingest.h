@@ -21,6 +21,7 @@ struct archive_ingest {
     size_t dataset_at;     /* of the data set in the block, while it is in memory; 0: not known yet */
     uint64_t dataset_length;
     store_file *file;      /* the object went to a file */
+    bool heals;            /* the index has these bytes, marked as damaged */
     gn_error error;        /* the archive failed: nothing of it will be kept */
 };
 

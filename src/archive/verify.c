@@ -86,6 +86,11 @@ static void remember_spare(checking *c, uint64_t number) {
     c->spare[c->spare_count++] = number;
 }
 
+/* Repair: a stretch that belongs to nothing known goes to quarantine and becomes void, so that it is told only once. */
+static void discard(checking *c, const store_visit *v, const char *why) {
+    if (c->o->repair) (void)store_void_stretch(c->a->store, &v->at, v->next.offset - v->at.offset, why, quarantine_limit(c->a), NULL);
+}
+
 /* A record that no row names: an older copy of a known instance (replaced, or a duplicate that was not made void) is in order. */
 static void unnamed_record(checking *c, const store_visit *v) {
     const store_record *r = v->record;
@@ -101,8 +106,10 @@ static void unnamed_record(checking *c, const store_visit *v) {
     gn_error_clear(&why);
     int rc = store_check_object(c->a->store, &v->location, r, &why);
     if (rc == GN_E_NOT_FOUND && r->kind == STORE_FILE && !current && !absent) return; /* a copy that lost; its file went */
-    if (rc) bad_object(c, kind_of(rc), current ? k.instance_id : 0, r->sop_instance, why.message);
-    else if (absent && c->o->repair) reindex(c, r, &v->location, r->sop_instance);
+    if (rc) {
+        bad_object(c, kind_of(rc), current ? k.instance_id : 0, r->sop_instance, why.message);
+        if (!current) discard(c, v, why.message);
+    } else if (absent && c->o->repair) reindex(c, r, &v->location, r->sop_instance);
     else if (absent) problem(c, "not-indexed", r->sop_instance, "whole, but the index does not know it");
 }
 
@@ -126,7 +133,10 @@ static void deal_with_unnamed(checking *c) {
     char place[64];
     c->have = false;
     if (!v->record) {
-        if (!c->stretch_named) problem(c, "damaged", place_text(&v->at, place), v->damage);
+        if (!c->stretch_named) {
+            problem(c, "damaged", place_text(&v->at, place), v->damage);
+            discard(c, v, v->damage);
+        }
         return;
     }
     if (v->record->kind == STORE_VOID) return;
