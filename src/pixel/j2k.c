@@ -1,8 +1,8 @@
 /* j2k: JPEG 2000 both ways and HTJ2K decoding (PS3.5 §8.2.4, §8.2.16), by OpenJPEG.
  *
  * The SIZ marker is read here first: size, components, precision and the number of tiles are checked before the library
- * allocates for them (T10: a tiny file with millions of tiles). The library gives warnings where data are missing and fills in;
- * in strict mode most are errors, and the rest are made errors here. */
+ * allocates for them (T10: a tiny file with millions of tiles). The library's strict mode makes missing data an error, where
+ * it would fill in otherwise. */
 #include "j2k.h"
 
 #include <inttypes.h>
@@ -88,7 +88,7 @@ static opj_stream_t *input_stream(memory *m) {
 
 /* ---- messages ---------------------------------------------------------------------------------------------------------- */
 
-typedef struct messages { char text[160]; bool damaged; } messages;
+typedef struct messages { char text[160]; } messages;
 
 static void keep(messages *m, const char *text) {
     if (m->text[0]) return;
@@ -125,14 +125,14 @@ static int decode(opj_codec_t *codec, opj_stream_t *stream, opj_image_t **image,
     opj_dparameters_t parameters;
     opj_set_default_decoder_parameters(&parameters);
     if (!opj_setup_decoder(codec, &parameters) || !opj_decoder_set_strict_mode(codec, OPJ_TRUE)) return gn_fail(e, GN_E_NO_MEMORY, "no JPEG 2000 decoder");
-    if (!opj_read_header(stream, codec, image) || !opj_decode(codec, stream, *image) || !opj_end_decompress(codec, stream) || m->damaged)
+    if (!opj_read_header(stream, codec, image) || !opj_decode(codec, stream, *image) || !opj_end_decompress(codec, stream))
         return gn_fail(e, GN_E_INVALID, "JPEG 2000: %s", m->text[0] ? m->text : "cannot be decoded");
     return 0;
 }
 
 static int decode_into(const pixel_job *job, bool boxed, pixel_frame *out, gn_error *e) {
     memory m = { job->bytes, job->n, 0 };
-    messages said = { "", false };
+    messages said = { "" };
     opj_image_t *image = NULL;
     opj_stream_t *stream = input_stream(&m);
     opj_codec_t *codec = opj_create_decompress(boxed ? OPJ_CODEC_JP2 : OPJ_CODEC_J2K);
@@ -235,7 +235,7 @@ static void set_parameters(const pixel_format *f, double ratio, opj_cparameters_
 }
 
 static int encode(const pixel_frame *frame, unsigned bits, double ratio, output *to, gn_error *e) {
-    messages said = { "", false };
+    messages said = { "" };
     opj_cparameters_t parameters;
     opj_image_t *image = image_of(frame, bits);
     opj_codec_t *codec = opj_create_compress(OPJ_CODEC_J2K);
