@@ -262,7 +262,7 @@ def test_T6_a_deflated_bomb_costs_its_sender_an_error_and_little_memory(gantry, 
         assert cmd[0x900] != 0 and cmd[0x902]
         if 'asan' not in os.environ.get('GANTRY_BIN', ''):
             peak = next(int(l.split()[1]) for l in open('/proc/%d/status' % g.server_pid()) if l.startswith('VmHWM'))
-            assert took < 5 and peak - before < 112 * 1024, '%.1f s, %d KiB' % (took, peak - before)
+            assert took < 5 and peak - before < 64 * 1024, '%.1f s, %d KiB' % (took, peak - before)
     alive(g.port)
 
 
