@@ -48,9 +48,18 @@ static void checkpoint(archive *a) {
     (void)index_checkpoint(a->index, NULL); /* failing is no loss: the packs still replay what it knows */
 }
 
+static void checkpoint_records(archive *a, uint64_t *seen) {
+    (void)pthread_mutex_lock(&a->records_lock);
+    record_base *r = a->records;
+    (void)pthread_mutex_unlock(&a->records_lock);
+    uint64_t now = r ? atomic_load(&r->committed) : 0;
+    if (now != *seen) (void)records_checkpoint(r, NULL); /* failing is no loss: its log is synced */
+    *seen = now;
+}
+
 static void keep(void *arg) {
     archive *a = arg;
-    uint64_t last = gn_mono_ns();
+    uint64_t last = gn_mono_ns(), last_records = last, seen = 0;
     while (wait_a_second(a)) {
         uint64_t now = gn_mono_ns();
         store_refresh(a->store);
@@ -60,6 +69,10 @@ static void keep(void *arg) {
         if (rows > 0 && (much || now - last >= CHECKPOINT_NS)) {
             checkpoint(a);
             last = gn_mono_ns();
+        }
+        if (now - last_records >= CHECKPOINT_NS) {
+            checkpoint_records(a, &seen);
+            last_records = now;
         }
     }
 }
@@ -120,6 +133,7 @@ static int init_locks(archive *a, gn_error *e) {
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_mutex_init(&a->lock, NULL);
+    pthread_mutex_init(&a->records_lock, NULL);
     pthread_cond_init(&a->wake, &attr);
     pthread_cond_init(&a->news, &attr);
     pthread_condattr_destroy(&attr);
@@ -154,6 +168,7 @@ void archive_close(archive **ap) {
     bool ran = a->keeper.running;
     gn_thread_join(&a->keeper);
     if (ran && atomic_load(&a->commit.committed) > 0) checkpoint(a);
+    records_close(&a->records);
     if (a->index) index_close(&a->index);
     store_close(&a->store);
     pool_done(&a->pool);
@@ -162,6 +177,7 @@ void archive_close(archive **ap) {
     pthread_cond_destroy(&a->wake);
     pthread_cond_destroy(&a->news);
     pthread_mutex_destroy(&a->lock);
+    pthread_mutex_destroy(&a->records_lock);
     free(a->directory);
     free(a->index_path);
     free(a);

@@ -4,6 +4,7 @@
 #define GANTRY_ARCHIVE_INTERNAL_H
 
 #include "index/index.h"
+#include "records/records_internal.h"
 #include "store/store.h"
 
 #include <pthread.h>
@@ -139,6 +140,8 @@ struct archive {
     int lock_fd;
     store *store;
     index_engine *index;
+    pthread_mutex_t records_lock; /* guards opening of: */
+    record_base *records;             /* NULL until somebody asks */
     pool pool;
     committer commit;
 
@@ -149,6 +152,8 @@ struct archive {
     gn_thread keeper; /* checkpoints, trims, looks at the disk */
 };
 
+/* The records, opened when first asked for. */
+int archive_records_of(archive *a, record_base **out, gn_error *e);
 /* New events may be there: wakes archive_events_wait. */
 void archive_news(archive *a);
 

@@ -3,8 +3,6 @@
 
 #include <stdlib.h>
 
-#include "schema.h"
-
 enum { CACHE_SETS = 512 };
 #define SCRATCH_BYTES (64u << 20)
 
@@ -21,7 +19,7 @@ static index_engine *engine_alloc(const db_class *class, const char *target, boo
     return x;
 }
 
-int engine_open(const db_class *class, const char *target, bool read_only, index_engine **out, gn_error *e) {
+int engine_open(const db_class *class, const schema *tables, const char *target, bool read_only, index_engine **out, gn_error *e) {
     index_engine *x = engine_alloc(class, target, read_only);
     if (x) x->scratch = gn_arena_new(SCRATCH_BYTES);
     if (!x || !x->target || !x->scratch) {
@@ -30,7 +28,7 @@ int engine_open(const db_class *class, const char *target, bool read_only, index
     }
     db *first = NULL;
     int rc = class->connect(target, read_only ? DB_READER : DB_WRITER, read_only, &first, e);
-    if (!rc) rc = schema_prepare(first, read_only, e);
+    if (!rc) rc = schema_prepare(first, tables, read_only, e);
     if (!rc) rc = uid_cache_init(&x->studies, CACHE_SETS, e);
     if (!rc) rc = uid_cache_init(&x->series, CACHE_SETS, e);
     if (rc) {

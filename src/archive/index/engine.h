@@ -10,6 +10,7 @@
 
 #include "db.h"
 #include "index.h"
+#include "schema.h"
 #include "uid_cache.h"
 
 enum { READERS_MAX = 8, READERS_KEPT = 4 };
@@ -31,7 +32,7 @@ struct index_engine {
     db *care;                /* for checkpoints, opened when first needed */
 };
 
-int engine_open(const db_class *class, const char *target, bool read_only, index_engine **out, gn_error *e);
+int engine_open(const db_class *class, const schema *tables, const char *target, bool read_only, index_engine **out, gn_error *e);
 /* A reader inside a read transaction; waits while all are in use. Give it back with engine_read_end. */
 int engine_read_begin(index_engine *x, db **d, gn_error *e);
 void engine_read_end(index_engine *x, db **d);

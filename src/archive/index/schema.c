@@ -57,7 +57,7 @@ static const char first_version[] =
 
 static const char *const steps[] = { first_version };
 
-int schema_version(void) { return (int)GN_ARRAY_LEN(steps); }
+const schema index_schema = { "index", steps, (int)GN_ARRAY_LEN(steps) };
 
 /* Puts the engine's words for the types. */
 static void translate(const db_class *c, const char *sql, gn_buf *out) {
@@ -97,10 +97,10 @@ static int read_version(db *d, int64_t *version, gn_error *e) {
     return rc < 0 ? rc : 0;
 }
 
-static int check_version(int64_t version, gn_error *e) {
-    if (version <= schema_version()) return 0;
-    return gn_fail(e, GN_E_REFUSED, "the index has schema %lld, made by a newer gantry; this one knows up to %d: use the newer program, or restore the backup made before it", (long long)version,
-                   schema_version());
+static int check_version(const schema *s, int64_t version, gn_error *e) {
+    if (version <= s->version) return 0;
+    return gn_fail(e, GN_E_REFUSED, "the %s has schema %lld, made by a newer gantry; this one knows up to %d: use the newer program, or restore the backup made before it", s->what, (long long)version,
+                   s->version);
 }
 
 static int write_version(db *d, int64_t version, gn_error *e) {
@@ -119,14 +119,14 @@ static int make_meta(db *d, gn_error *e) {
 }
 
 /* One version further, unless another process was faster. */
-static int upgrade(db *d, int64_t *version, gn_error *e) {
+static int upgrade(db *d, const schema *s, int64_t *version, gn_error *e) {
     int rc = d->class->begin(d, DB_WRITE, e);
     if (rc) return rc;
     rc = read_version(d, version, e);
-    if (!rc) rc = check_version(*version, e);
-    if (!rc && *version < schema_version()) {
+    if (!rc) rc = check_version(s, *version, e);
+    if (!rc && *version < s->version) {
         if (*version == 0) rc = make_meta(d, e);
-        if (!rc) rc = run_translated(d, steps[*version], e);
+        if (!rc) rc = run_translated(d, s->steps[*version], e);
         if (!rc) rc = write_version(d, ++*version, e);
     }
     if (!rc) rc = d->class->commit(d, e);
@@ -134,14 +134,14 @@ static int upgrade(db *d, int64_t *version, gn_error *e) {
     return rc;
 }
 
-int schema_prepare(db *d, bool read_only, gn_error *e) {
+int schema_prepare(db *d, const schema *s, bool read_only, gn_error *e) {
     int64_t version;
     int rc = d->class->foreign(d, e);
-    if (rc == 1) return gn_fail(e, GN_E_REFUSED, "the index's database belongs to another program: choose another data directory or database");
+    if (rc == 1) return gn_fail(e, GN_E_REFUSED, "the %s's database belongs to another program: choose another data directory or database", s->what);
     if (!rc) rc = read_version(d, &version, e);
-    if (!rc) rc = check_version(version, e);
-    if (!rc && read_only && version < schema_version())
-        rc = gn_fail(e, GN_E_REFUSED, version ? "the index has an older schema: start gantry once without read-only to bring it up to date" : "the index is empty and opened read-only");
-    while (!rc && version < schema_version()) rc = upgrade(d, &version, e);
+    if (!rc) rc = check_version(s, version, e);
+    if (!rc && read_only && version < s->version)
+        rc = gn_fail(e, GN_E_REFUSED, version ? "the %s has an older schema: start gantry once without read-only to bring it up to date" : "the %s is empty and opened read-only", s->what);
+    while (!rc && version < s->version) rc = upgrade(d, s, &version, e);
     return rc;
 }

@@ -6,10 +6,15 @@
 
 #include "db.h"
 
-/* The version that this program makes and knows. */
-int schema_version(void);
+/* One database's tables: step i turns version i into i + 1. */
+typedef struct schema {
+    const char *what; /* "index": for messages */
+    const char *const *steps;
+    int version;      /* number of steps: what this program makes and knows */
+} schema;
+extern const schema index_schema;
 /* Makes the tables in an empty database, or brings older ones up to date, each step in a transaction of its own, so that a stop in
  * between is taken up again. GN_E_REFUSED: somebody else's database, or a newer schema; the message says what to do. */
-int schema_prepare(db *d, bool read_only, gn_error *e);
+int schema_prepare(db *d, const schema *s, bool read_only, gn_error *e);
 
 #endif

@@ -4,6 +4,6 @@
 
 index_engine *index_sqlite_open(const char *path, bool read_only, gn_error *e) {
     index_engine *x = NULL;
-    (void)engine_open(&sqlite_class, path, read_only, &x, e);
+    (void)engine_open(&sqlite_class, &index_schema, path, read_only, &x, e);
     return x;
 }
