@@ -141,7 +141,7 @@ static void *many(void *arg) {
         gn_error e = GN_ERROR_INIT;
         seen s = { .text = "" };
         for (;;) { /* adds one to a counter that all share: lost updates would show */
-            char body[16];
+            char body[24];
             int rc = archive_record_get(r->a, "count", "c", note, &s, &e);
             (void)snprintf(body, sizeof body, "%ld", rc ? 1 : strtol(s.text + 2, NULL, 10) + 1);
             archive_record rec = { .collection = "count", .id = "c", .body = body };
