@@ -78,11 +78,13 @@ static int adopt_config(gateway *g, const gateway_config *config, gn_error *e) {
     *c = *config;
     if (!c->aet) c->aet = "GANTRY";
     if (!c->address) c->address = "127.0.0.1";
+    if (!c->spool_directory) c->spool_directory = "/tmp";
     int rc = check_config(c, e);
     if (rc) return rc;
     c->aet = gn_arena_strdup(g->arena, c->aet);
     c->address = gn_arena_strdup(g->arena, c->address);
-    if (!c->aet || !c->address || !copy_list(g->arena, &c->extra_aets, c->extra_aet_count) || !copy_list(g->arena, &c->transfer_syntaxes, c->transfer_syntax_count))
+    c->spool_directory = gn_arena_strdup(g->arena, c->spool_directory);
+    if (!c->aet || !c->address || !c->spool_directory || !copy_list(g->arena, &c->extra_aets, c->extra_aet_count) || !copy_list(g->arena, &c->transfer_syntaxes, c->transfer_syntax_count))
         return gn_fail(e, GN_E_NO_MEMORY, "no memory for the gateway");
     rc = peer_list_new(c->peers, c->peer_count, &g->peers, e);
     c->peers = NULL; /* the list is the truth from here on */
@@ -190,6 +192,13 @@ void outgoing_leave(gateway *g, outgoing *o) {
     if (o->next) o->next->prev = o->prev;
     *o = (outgoing){ 0 };
     pthread_mutex_unlock(&g->outgoing_lock);
+}
+
+bool outgoing_is_cut(gateway *g) {
+    pthread_mutex_lock(&g->outgoing_lock);
+    bool cut = g->cut;
+    pthread_mutex_unlock(&g->outgoing_lock);
+    return cut;
 }
 
 static void cut_outgoing(gateway *g) {

@@ -35,8 +35,8 @@ typedef struct gateway_peer {
     uint16_t port;
     uint32_t permissions;        /* gateway_permission bits; 0 grants nothing */
     uint32_t max_pdu;            /* announced when we call it (0: default of dimse) */
-    /* Transfer syntaxes for native objects when we send to it, best first; NULL: explicit, then implicit VR little endian. What
-     * is stored is always offered as it is first. */
+    /* Transfer syntaxes for objects that it does not take as they are stored, best first; NULL: explicit, then implicit VR little
+     * endian, which are also offered when the list has only compressed ones. Only such as lose nothing. */
     const char *const *transfer_syntaxes;
     size_t transfer_syntax_count;
     bool commitment_same_association; /* report a commitment on the association that asked for it, while it is open */
@@ -63,7 +63,9 @@ typedef struct gateway_limits {
     size_t identifier;                 /* bytes of an identifier or N-ACTION data set (0: 4 MiB); beyond: A700 */
     uint64_t find_results;             /* answers of one C-FIND (0: 1,000,000); beyond: A700 */
     uint32_t find_deadline_ms;         /* of one C-FIND (0: 60 s) */
-    uint64_t transcode_bytes;          /* objects that must be held in memory to change their encoding (0: 64 MiB); larger ones fail */
+    /* What may be held in memory to change the encoding of one object (0: 64 MiB): a whole object without compressed pixels, else
+     * one frame, and what is ready until it goes to a file. Larger objects or frames fail. */
+    uint64_t transcode_bytes;
 } gateway_limits;
 
 typedef struct gateway_config {
@@ -86,6 +88,9 @@ typedef struct gateway_config {
     gateway_order order;
     bool refuse_unknown_sop_classes;   /* of Storage: not in the dictionary, private ones (default: taken) */
     bool strict_hierarchy;             /* FIND/MOVE/GET: relational keys only where they were negotiated (default: always) */
+
+    struct pixel_workers *workers;     /* (pixel.h) who decodes compressed frames; the caller's, must outlive the gateway. NULL: this process */
+    const char *spool_directory;       /* for re-encoded objects on their way out, in files without a name (NULL: "/tmp") */
 
     gateway_limits limits;
     dimse_timeouts timeouts;           /* zeros: the defaults of dimse */

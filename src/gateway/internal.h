@@ -8,6 +8,7 @@
 #define GATEWAY_INTERNAL_H
 
 #include "gateway/gateway.h"
+#include "pixel/pixel.h"
 
 #include <pthread.h>
 
@@ -77,6 +78,7 @@ peer_list *gateway_peers(gateway *g); /* a reference */
 /* An association that we opened, known to gateway_stop until it is forgotten. false: the gateway is stopping, do not use it. */
 bool outgoing_enter(gateway *g, outgoing *o, dimse_association *a);
 void outgoing_leave(gateway *g, outgoing *o);
+bool outgoing_is_cut(gateway *g); /* the grace of gateway_stop is over: long work may end now */
 
 /* ---- sessions (serve.c) ------------------------------------------------------------------------------------------------ */
 
@@ -151,7 +153,7 @@ void answer_plan_done(answer_plan *p);
 /* One answer's data set into p->out. */
 int answer_encode(answer_plan *p, const archive_value *values, gn_error *e);
 
-/* ---- retrieving (links.c, transcode.c, subops.c) ----------------------------------------------------------------------- */
+/* ---- retrieving (links.c, transcode.c, recode_pixels.c, subops.c) ----------------------------------------------------------------------- */
 
 enum { LINK_WINDOW_MAX = 16 };
 
@@ -163,11 +165,17 @@ typedef struct lane {
     unsigned window;             /* sub-operations that may be outstanding */
 } lane;
 
+/* How an object gets from one transfer syntax to another: as it is, native to native, or by way of its frames. */
+typedef enum recoding { RECODE_IMPOSSIBLE, RECODE_NONE, RECODE_NATIVE, RECODE_PIXELS } recoding;
+recoding recode_way(const char *from, const char *to);
+bool recode_lossless_target(const char *transfer_syntax); /* native (but not deflated), or an encoder without loss */
+
 /* How objects of one kind travel. */
 typedef struct route {
     archive_kind kind;
     unsigned batch;              /* index of its lane */
-    bool resolved, recode;       /* recode: in another native transfer syntax than stored */
+    bool resolved;
+    recoding way;                /* from how they are stored to what `context` takes */
     const dimse_context *context; /* NULL: the receiver takes it in no form that we can send */
 } route;
 
@@ -177,10 +185,14 @@ typedef struct links {
     const gateway_peer *peer;    /* NULL: GET */
     route *routes;
     size_t route_count, last;    /* last: the route used last */
+    const char **native, **compressed; /* MOVE: what is offered beside the stored form, best first */
+    size_t native_count, compressed_count;
     lane *lane;
     size_t count;
     gn_error error;              /* the first reason why something could not be sent */
 } links;
+/* How good it is to send objects of this kind in this transfer syntax; 0: impossible, UINT_MAX: as they are stored. `peer` as in links. */
+unsigned route_fitness(const gateway_peer *peer, const archive_kind *kind, const char *transfer_syntax);
 int links_init(links *l, gateway *g, const gateway_peer *peer, const archive_kind *kinds, size_t count, dimse_association *requester, gn_error *e);
 void links_done(links *l);
 /* The route of this object and its open lane. NULL: cannot be sent; l->error says why. */
@@ -188,8 +200,10 @@ const route *links_route(links *l, const archive_object *o, lane **through);
 void lane_lost(links *l, lane *k, const gn_error *why); /* ends one that failed */
 
 /* What is sent: the stored data set as it lies, or re-encoded. */
-typedef struct recoded { gn_buf bytes; dimse_payload payload; void *map; size_t map_length; gn_arena *arena; } recoded;
+typedef struct recoded { gn_buf bytes; dimse_payload payload; void *map; size_t map_length; gn_arena *arena; int spool; /* -1: none */ } recoded;
 int recode_native(const archive_object *o, const char *to, uint64_t limit, recoded *out, gn_error *e);
+int recode_pixels(gateway *g, const archive_object *o, const char *to, recoded *out, gn_error *e);
+int recode(gateway *g, const archive_object *o, recoding way, const char *to, recoded *out, gn_error *e); /* one of the two */
 void recoded_done(recoded *r);
 
 typedef struct subops_totals { uint64_t completed, failed, warning, bytes; uint16_t status; } subops_totals;

@@ -1,10 +1,12 @@
 /* Where sub-operations go, and in which presentation context.
  *
  * C-MOVE opens associations to the destination: each kind (SOP class and transfer syntax as stored) has a context of its own, and each
- * class with native objects one more with the native transfer syntaxes of the peer's preference. More than 128 contexts make several
- * associations, opened when they are needed. C-GET uses the contexts of the requester in which it took the SCP role (PS3.4 C.4.3). */
+ * class with objects that can be re-encoded one more with native transfer syntaxes, and one with the compressed ones of the peer's list
+ * if it has such. They are apart because the receiver picks one of a context, and what has no pixels cannot be compressed. More than
+ * 128 contexts make several associations, opened when they are needed. C-GET uses the contexts of the requester in which it took the SCP role (PS3.4 C.4.3). */
 #include "internal.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 /* ---- batches of kinds -------------------------------------------------------------------------------------------------- */
@@ -14,10 +16,18 @@ static bool is_native(const char *ts_uid) {
     return ts && !ts->encapsulated;
 }
 
+/* Can objects stored like this be sent in another form? Videos and what we do not know cannot. */
+static bool has_other_forms(const archive_kind *k) { return is_native(k->transfer_syntax) || pixel_can_decode(k->transfer_syntax); }
+
 static bool class_in_batch(const links *l, size_t i) {
     for (size_t k = 0; k < i; k++)
-        if (l->routes[k].batch == l->routes[i].batch && is_native(l->routes[k].kind.transfer_syntax) && strcmp(l->routes[k].kind.sop_class, l->routes[i].kind.sop_class) == 0) return true;
+        if (l->routes[k].batch == l->routes[i].batch && has_other_forms(&l->routes[k].kind) && strcmp(l->routes[k].kind.sop_class, l->routes[i].kind.sop_class) == 0) return true;
     return false;
+}
+
+static size_t contexts_of(const links *l, size_t i) {
+    if (!has_other_forms(&l->routes[i].kind) || class_in_batch(l, i)) return 1;
+    return 1u + (l->native_count ? 1u : 0u) + (l->compressed_count ? 1u : 0u);
 }
 
 /* Gives each kind its batch so that no batch needs more contexts than an association has. Returns the number of batches. */
@@ -26,15 +36,31 @@ static size_t make_batches(links *l) {
     size_t used = 0;
     for (size_t i = 0; i < l->route_count; i++) {
         l->routes[i].batch = batch;
-        size_t wanted = is_native(l->routes[i].kind.transfer_syntax) && !class_in_batch(l, i) ? 2 : 1;
+        size_t wanted = contexts_of(l, i);
         if (used + wanted > DIMSE_MAX_CONTEXTS) {
             l->routes[i].batch = ++batch;
             used = 0;
-            wanted = is_native(l->routes[i].kind.transfer_syntax) ? 2 : 1;
+            wanted = contexts_of(l, i);
         }
         used += wanted;
     }
     return batch + 1;
+}
+
+/* The peer's list, native and compressed apart. */
+static int sort_syntaxes(links *l, gn_error *e) {
+    static const char *const usual[] = { DICOM_TS_EXPLICIT_LE, DICOM_TS_IMPLICIT_LE };
+    size_t n = l->peer->transfer_syntax_count;
+    l->native = calloc(n + GN_ARRAY_LEN(usual), sizeof *l->native);
+    l->compressed = calloc(n + 1, sizeof *l->compressed);
+    if (!l->native || !l->compressed) return gn_fail(e, GN_E_NO_MEMORY, "no memory for the transfer syntaxes");
+    for (size_t i = 0; i < n; i++) {
+        const char *uid = l->peer->transfer_syntaxes[i];
+        if (is_native(uid)) l->native[l->native_count++] = uid;
+        else l->compressed[l->compressed_count++] = uid;
+    }
+    for (size_t i = 0; l->native_count == i && i < GN_ARRAY_LEN(usual); i++) l->native[l->native_count++] = usual[i]; /* the list names none */
+    return 0;
 }
 
 int links_init(links *l, gateway *g, const gateway_peer *peer, const archive_kind *kinds, size_t count, dimse_association *requester, gn_error *e) {
@@ -43,6 +69,8 @@ int links_init(links *l, gateway *g, const gateway_peer *peer, const archive_kin
     if (!l->routes) return gn_fail(e, GN_E_NO_MEMORY, "no memory for %zu kinds of objects", count);
     l->route_count = count;
     for (size_t i = 0; i < count; i++) l->routes[i].kind = kinds[i];
+    int rc = requester ? 0 : sort_syntaxes(l, e);
+    if (rc) return rc;
     l->count = requester ? 1 : make_batches(l);
     l->lane = calloc(l->count, sizeof *l->lane);
     if (!l->lane) return gn_fail(e, GN_E_NO_MEMORY, "no memory for %zu associations", l->count);
@@ -57,17 +85,16 @@ int links_init(links *l, gateway *g, const gateway_peer *peer, const archive_kin
 
 /* Proposals for one batch; the caller's arrays hold DIMSE_MAX_CONTEXTS entries. */
 static size_t propose(const links *l, unsigned batch, dimse_proposal *proposals, const char **single) {
-    static const char *const native[] = { DICOM_TS_EXPLICIT_LE, DICOM_TS_IMPLICIT_LE };
-    const char *const *list = l->peer->transfer_syntax_count ? l->peer->transfer_syntaxes : native;
-    size_t list_count = l->peer->transfer_syntax_count ? l->peer->transfer_syntax_count : GN_ARRAY_LEN(native), n = 0;
+    size_t n = 0;
     for (size_t i = 0; i < l->route_count; i++) {
         const route *r = &l->routes[i];
         if (r->batch != batch) continue;
         single[n] = r->kind.transfer_syntax;
         proposals[n] = (dimse_proposal){ .abstract_syntax = r->kind.sop_class, .transfer_syntaxes = &single[n], .count = 1 };
         n++;
-        if (!is_native(r->kind.transfer_syntax) || class_in_batch(l, i)) continue;
-        proposals[n++] = (dimse_proposal){ .abstract_syntax = r->kind.sop_class, .transfer_syntaxes = list, .count = list_count };
+        if (!has_other_forms(&r->kind) || class_in_batch(l, i)) continue;
+        proposals[n++] = (dimse_proposal){ .abstract_syntax = r->kind.sop_class, .transfer_syntaxes = l->native, .count = l->native_count };
+        if (l->compressed_count) proposals[n++] = (dimse_proposal){ .abstract_syntax = r->kind.sop_class, .transfer_syntaxes = l->compressed, .count = l->compressed_count };
     }
     return n;
 }
@@ -108,8 +135,11 @@ void links_done(links *l) {
     }
     free(l->lane);
     free(l->routes);
+    free(l->native);
+    free(l->compressed);
     l->lane = NULL;
     l->routes = NULL;
+    l->native = l->compressed = NULL;
 }
 
 /* ---- routes ------------------------------------------------------------------------------------------------------------ */
@@ -119,12 +149,18 @@ static bool usable(const links *l, const dimse_context *x, const char *sop_class
     return x->result == DIMSE_CONTEXT_ACCEPTED && (l->peer ? x->scu_role : x->scp_role) && strcmp(x->abstract_syntax, sop_class) == 0;
 }
 
-/* 2: as stored; 1: native, re-encoded; 0: not at all. Among re-encodings explicit little endian is best: no VR is lost. */
-static unsigned fitness(const archive_kind *kind, const char *transfer_syntax) {
-    if (strcmp(kind->transfer_syntax, transfer_syntax) == 0) return 3;
-    const dicom_transfer_syntax *to = dicom_transfer_syntax_find(transfer_syntax);
-    if (!is_native(kind->transfer_syntax) || !to || to->encapsulated || to->deflated) return 0;
-    return strcmp(transfer_syntax, DICOM_TS_EXPLICIT_LE) == 0 ? 2 : 1;
+/* What is native stays native if it can: it may have no pixels, and it costs no encoding. Then the peer's order counts. Without
+ * one explicit little endian is best (no VR is lost), and compressing the last resort. */
+unsigned route_fitness(const gateway_peer *peer, const archive_kind *kind, const char *transfer_syntax) {
+    enum { NATIVE_TO_NATIVE = 1000, LISTED = 500, EXPLICIT = 3, NATIVE = 2, COMPRESSED = 1 };
+    recoding way = recode_way(kind->transfer_syntax, transfer_syntax);
+    if (way == RECODE_NONE) return UINT_MAX;
+    if (way == RECODE_IMPOSSIBLE) return 0;
+    unsigned fit = way == RECODE_NATIVE ? NATIVE_TO_NATIVE : 0;
+    for (size_t i = 0; peer && i < peer->transfer_syntax_count && i < LISTED / 2; i++)
+        if (strcmp(peer->transfer_syntaxes[i], transfer_syntax) == 0) return fit + LISTED - (unsigned)i;
+    if (strcmp(transfer_syntax, DICOM_TS_EXPLICIT_LE) == 0) return fit + EXPLICIT;
+    return fit + (is_native(transfer_syntax) ? NATIVE : COMPRESSED);
 }
 
 static void resolve(links *l, route *r, const lane *k) {
@@ -133,11 +169,11 @@ static void resolve(links *l, route *r, const lane *k) {
     r->resolved = true;
     for (size_t i = 0; i < n->context_count; i++) {
         const dimse_context *x = &n->context[i];
-        unsigned fit = usable(l, x, r->kind.sop_class) ? fitness(&r->kind, x->transfer_syntax) : 0;
+        unsigned fit = usable(l, x, r->kind.sop_class) ? route_fitness(l->peer, &r->kind, x->transfer_syntax) : 0;
         if (fit <= best) continue;
         best = fit;
         r->context = x;
-        r->recode = fit < 3;
+        r->way = recode_way(r->kind.transfer_syntax, x->transfer_syntax);
     }
 }
 

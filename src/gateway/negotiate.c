@@ -69,6 +69,21 @@ static int choose_transfer_syntax(const gateway_config *c, const dimse_context *
     return -1;
 }
 
+/* For a requestor that only receives (C-GET): all that it asks for must fit into the one transfer syntax of the context. So the
+ * first is taken into which everything of the class can be turned; what we cannot decode (videos) travels only as it is
+ * stored, which is then what the requestor is after. Compressed forms are for classes of images. -1: no such. */
+static int choose_to_receive(const gateway_config *c, const dimse_context *x) {
+    const dicom_uid_entry *u = dicom_uid_find(x->abstract_syntax);
+    bool images = u && strstr(u->name, "Image") != NULL;
+    for (size_t i = 0; i < x->proposed_count; i++) {
+        const dicom_transfer_syntax *ts = dicom_transfer_syntax_find(x->proposed[i]);
+        if (!ts || !takes_for_storage(c, x->proposed[i])) continue;
+        bool fits = recode_lossless_target(x->proposed[i]) && (images || !ts->encapsulated);
+        if (fits || (ts->encapsulated && !pixel_can_decode(x->proposed[i]))) return (int)i;
+    }
+    return -1;
+}
+
 /* ---- extended negotiation and roles ------------------------------------------------------------------------------------ */
 
 /* The application information becomes our answer: of what was asked, what we do. */
@@ -117,7 +132,9 @@ static void answer_context(gateway *g, dimse_context *x, uint32_t rights) {
     } else if (!(rights & wanted)) {
         x->result = DIMSE_CONTEXT_USER_REJECTED;
     } else {
-        int i = choose_transfer_syntax(&g->config, x, s.kind == SERVICE_STORAGE);
+        bool receives = s.kind == SERVICE_STORAGE && x->scp_role && !x->scu_role && g->config.order == GATEWAY_ORDER_PROPOSED;
+        int i = receives ? choose_to_receive(&g->config, x) : -1;
+        if (i < 0) i = choose_transfer_syntax(&g->config, x, s.kind == SERVICE_STORAGE);
         x->result = i < 0 ? DIMSE_CONTEXT_TRANSFER_UNSUPPORTED : DIMSE_CONTEXT_ACCEPTED;
         if (i >= 0) memcpy(x->transfer_syntax, x->proposed[i], sizeof x->transfer_syntax);
     }

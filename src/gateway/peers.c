@@ -39,8 +39,8 @@ static int check_peer(const gateway_peer *p, gn_error *e) {
     if (p->host && (!p->host[0] || p->port == 0)) return gn_fail(e, GN_E_CONFIG, "peer %s: host and port belong together", p->aet);
     if (p->permissions & ~(uint32_t)GATEWAY_MAY_ALL) return gn_fail(e, GN_E_CONFIG, "peer %s: unknown permission", p->aet);
     for (size_t i = 0; i < p->transfer_syntax_count; i++) {
-        const dicom_transfer_syntax *ts = dicom_transfer_syntax_find(p->transfer_syntaxes[i]);
-        if (!ts || ts->encapsulated || ts->deflated) return gn_fail(e, GN_E_CONFIG, "peer %s: %s is no transfer syntax that native objects can be sent in", p->aet, p->transfer_syntaxes[i]);
+        if (!recode_lossless_target(p->transfer_syntaxes[i]))
+            return gn_fail(e, GN_E_CONFIG, "peer %s: %s is no transfer syntax that objects can be sent in without loss", p->aet, p->transfer_syntaxes[i]);
     }
     return 0;
 }

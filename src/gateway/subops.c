@@ -132,6 +132,14 @@ static void release_next(subops *o) {
     o->state = NEXT_NONE;
 }
 
+/* The requester is told the first reason; the log names each object. */
+static void log_recode_failure(const subops *o, const archive_object *x, const char *to, const gn_error *why) {
+    char text[400];
+    gn_log(GN_LOG_ERROR, "retrieve.transcode", "association", gn_fmt("%llu", (unsigned long long)o->session->id), "instance", x->sop_instance, "from",
+           x->transfer_syntax, "to", to, "why", gn_error_text(why, text, sizeof text), NULL);
+    gn_fail(&o->links->error, why->code, "%s%s%s", why->where, why->where[0] ? ": " : "", why->message);
+}
+
 static int send_object(subops *o, const route *r, lane *k, uint16_t message_id, gn_error *why) {
     const archive_object *x = &o->next;
     dimse_message m = { .context_id = r->context->id, .command = DIMSE_C_STORE_RQ, .message_id = message_id, .priority = o->request->priority, .has_dataset = true };
@@ -141,18 +149,18 @@ static int send_object(subops *o, const route *r, lane *k, uint16_t message_id, 
         memcpy(m.move_originator, o->session->negotiation->calling, sizeof m.move_originator);
         m.move_originator_id = o->request->message_id;
     }
-    if (!r->recode) {
+    if (r->way == RECODE_NONE) {
         dimse_payload p = { .fd = x->fd, .offset = x->offset + x->dataset_offset, .length = x->length - x->dataset_offset };
         o->totals->bytes += p.length;
         return dimse_send(k->association, &m, &p, why);
     }
     recoded c;
-    int rc = recode_native(x, r->context->transfer_syntax, o->session->gateway->config.limits.transcode_bytes, &c, why);
+    int rc = recode(o->session->gateway, x, r->way, r->context->transfer_syntax, &c, why);
     if (!rc) {
         o->totals->bytes += c.payload.n + c.payload.length;
         rc = dimse_send(k->association, &m, &c.payload, why) ? GN_E_CLOSED : 0;
     } else {
-        gn_fail(&o->links->error, rc, "%s", why->message);
+        log_recode_failure(o, x, r->context->transfer_syntax, why);
         rc = 1; /* this object only */
     }
     recoded_done(&c);

@@ -1,5 +1,5 @@
 /* Re-encoding of native objects for a receiver that does not take them as they are stored: implicit, explicit, big endian and deflated
- * into another of the first three. Compressed pixel data is not touched here.
+ * into another of the first three. Compressed pixel data is not touched here (recode_pixels.c does).
  *
  * The stored bytes are mapped. When pixel data is the last element and its bytes are the same in both encodings, only what is before
  * it is written anew and the pixels are sent from the file as they lie, whatever their size. Everything else is held in memory and
@@ -15,6 +15,8 @@ void recoded_done(recoded *r) {
     gn_arena_free(&r->arena);
     if (r->map) munmap(r->map, r->map_length);
     r->map = NULL;
+    if (r->spool >= 0) close(r->spool);
+    r->spool = -1;
 }
 
 /* Maps the data set's bytes; *bytes points at them. */
@@ -75,7 +77,7 @@ int recode_native(const archive_object *o, const char *to_uid, uint64_t limit, r
     const dicom_transfer_syntax *from = dicom_transfer_syntax_find(o->transfer_syntax), *to = dicom_transfer_syntax_find(to_uid);
     const uint8_t *bytes = NULL;
     size_t n = 0;
-    *r = (recoded){ .bytes = GN_BUF_INIT, .payload = { .fd = -1 } };
+    *r = (recoded){ .bytes = GN_BUF_INIT, .payload = { .fd = -1 }, .spool = -1 };
     if (!from || !to || from->encapsulated || to->encapsulated) return gn_fail(e, GN_E_UNSUPPORTED, "compressed objects are not converted");
     int rc = map_dataset(o, r, &bytes, &n, e);
     if (rc) return rc;

@@ -389,10 +389,13 @@ static int copy(const pixel_source *in, pixel_sink *out, gn_error *e) {
     return rc;
 }
 
-/* The element was found before attributes were put in front of it: look again. */
-static void refresh_element(object *o) {
-    const dicom_element *moved = dicom_dataset_find(o->file.dataset, o->description.element->tag);
-    if (moved) o->description.element = moved;
+/* Elements that come or go in front of the pixels move them: look again, by a tag that was read before. */
+static int change_attributes(object *o, const transcode_plan *plan, gn_error *e) {
+    dicom_tag tag = o->description.element->tag;
+    int rc = transcode_attributes(o->file.dataset, plan, o->file.transfer_syntax, e);
+    if (rc) return rc;
+    o->description.element = dicom_dataset_find(o->file.dataset, tag);
+    return o->description.element ? 0 : gn_fail(e, GN_E_INTERNAL, "the pixel data are lost");
 }
 
 static int transcode(object *o, transcode_plan *plan, const pixel_limits *limits, pixel_sink *out, gn_error *e) {
@@ -406,8 +409,7 @@ static int transcode(object *o, transcode_plan *plan, const pixel_limits *limits
         if (!rc && plan->to->encapsulated) rc = expand_422(&first, e);
         plan->format = first.format;
         if (!rc && plan->lossy) rc = hold_frames(o, plan, &first, limits, &h, e);
-        if (!rc) rc = transcode_attributes(o->file.dataset, plan, o->file.transfer_syntax, e);
-        if (!rc) refresh_element(o);
+        if (!rc) rc = change_attributes(o, plan, e);
     }
     if (!rc) rc = put_object(o, plan, &first, &h, limits, out, e);
     free(h.length);

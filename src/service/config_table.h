@@ -89,7 +89,14 @@
     X(MaximumIdentifierSize, "MaximumIdentifierSize", SIZE, 65536, 1073741824, "maximum-identifier-size",              \
       "GANTRY_MAXIMUM_IDENTIFIER_SIZE", "4M", "SIZE", NULL, "Longest query, or list of instances to commit.")          \
     X(TranscodeMemory, "TranscodeMemory", SIZE, 1048576, 4294967296, "transcode-memory", "GANTRY_TRANSCODE_MEMORY",    \
-      "64M", "SIZE", NULL, "Largest object whose encoding is changed for a receiver that does not take it as it is.")  \
+      "64M", "SIZE", NULL,                                                                                             \
+      "Largest object, or frame of a compressed one, whose encoding is changed for a receiver that does not take it.") \
+    X(DecoderWorkers, "DecoderWorkers", INT, 0, 64, "decoder-workers", "GANTRY_DECODER_WORKERS", "0", "N", NULL,       \
+      "Processes that decode compressed frames, started when needed; 0: one for each processor.")                      \
+    X(DecoderMemory, "DecoderMemory", SIZE, 67108864, 1099511627776, "decoder-memory", "GANTRY_DECODER_MEMORY", "2G",  \
+      "SIZE", NULL, "Memory of each of them; a frame that needs more fails.")                                          \
+    X(DecoderTimeout, "DecoderTimeout", INT, 1, 3600, "decoder-timeout", "GANTRY_DECODER_TIMEOUT", "5", "SECONDS",     \
+      NULL, "Longest time to decode one frame.")                                                                       \
     X(AcceptedTransferSyntaxes, "AcceptedTransferSyntaxes", LIST, 0, 200, "accept-transfer-syntax",                    \
       "GANTRY_ACCEPTED_TRANSFER_SYNTAXES", "", "UID,UID", NULL,                                                          \
       "Transfer syntaxes taken for storage, * and ? allowed; empty: all.")                                             \

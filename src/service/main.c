@@ -1,12 +1,15 @@
 /* main: finds the subcommand and runs it; everything else is in cmd_*.c and serve.c. */
 #include "cli.h"
 
+#include "pixel/pixel.h"
 #include "suggest.h"
 
 #include <locale.h>
 #include <signal.h>
 
 int main(int argc, char **argv) {
+    /* Not for people: this program as a child of its own, which decodes frames and may do nothing else. */
+    if (argc == 2 && strcmp(argv[1], PIXEL_WORKER_ARGUMENT) == 0) return pixel_worker_main(PIXEL_WORKER_FD);
     (void)setlocale(LC_CTYPE, "C.UTF-8"); /* widths of names in tables; numbers and dates stay as in C */
     (void)signal(SIGPIPE, SIG_IGN);
     if (argc < 2) {

@@ -24,6 +24,7 @@ typedef struct service {
     char **argv;
     config *config;
     archive *archive;
+    pixel_workers *workers; /* who decodes compressed frames for all rooms */
     gateway *gateway;
     bool suspect; /* the archive could not take objects when last looked at */
 } service;
@@ -148,6 +149,13 @@ static const char *archive_advice(int code) {
     }
 }
 
+static int start_workers(service *s, gn_error *e) {
+    pixel_worker_config c;
+    wire_workers(s->config, &c);
+    s->workers = pixel_workers_new(&c, e);
+    return s->workers ? 0 : GN_E_NO_MEMORY;
+}
+
 static int start(service *s) {
     gn_error e = GN_ERROR_INIT;
     archive_config ac;
@@ -158,8 +166,10 @@ static int start(service *s) {
         log_error("archive.failed", &e, archive_advice(e.code));
         return e.code == GN_E_BUSY ? CLI_BUSY : CLI_FAILED;
     }
-    int rc = wire_gateway(s->config, &w, &e);
+    int rc = start_workers(s, &e);
+    if (!rc) rc = wire_gateway(s->config, &w, &e);
     if (!rc) {
+        w.config.workers = s->workers;
         s->gateway = gateway_start(&w.config, s->archive, &e);
         wire_gateway_done(&w);
     }
@@ -243,6 +253,7 @@ static void stop(service *s, sigset_t *signals) {
     (void)signal(SIGINT, SIG_DFL);
     (void)pthread_sigmask(SIG_UNBLOCK, signals, NULL);
     gateway_stop(&s->gateway, STOP_GRACE_MS);
+    pixel_workers_free(&s->workers);
     archive_close(&s->archive);
     gn_log(GN_LOG_INFO, "service.stopped", NULL);
 }
@@ -269,6 +280,7 @@ int cmd_serve(int argc, char **argv) {
         stop(&s, &signals);
     }
     gateway_stop(&s.gateway, 0);
+    pixel_workers_free(&s.workers);
     archive_close(&s.archive);
     config_free(&s.config);
     return rc;

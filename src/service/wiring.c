@@ -109,6 +109,14 @@ static int wire_transfer_syntaxes(const config *c, wired_gateway *w, gn_error *e
 
 static uint32_t ms(const config *c, config_id id) { return (uint32_t)config_int(c, id) * 1000; }
 
+void wire_workers(const config *c, pixel_worker_config *out) {
+    *out = (pixel_worker_config){
+        .workers = (unsigned)config_int(c, CONFIG_DecoderWorkers),
+        .memory = (uint64_t)config_int(c, CONFIG_DecoderMemory),
+        .frame_timeout_ms = ms(c, CONFIG_DecoderTimeout),
+    };
+}
+
 int wire_gateway(const config *c, wired_gateway *out, gn_error *e) {
     uint32_t unknown = wire_unknown_permissions(c);
     *out = (wired_gateway){ .config = {
@@ -123,6 +131,7 @@ int wire_gateway(const config *c, wired_gateway *out, gn_error *e) {
         .order = strcmp(config_text(c, CONFIG_TransferSyntaxOrder), "configured") == 0 ? GATEWAY_ORDER_CONFIGURED : GATEWAY_ORDER_PROPOSED,
         .refuse_unknown_sop_classes = !config_bool(c, CONFIG_UnknownSopClassAccepted),
         .strict_hierarchy = config_bool(c, CONFIG_StrictHierarchy),
+        .spool_directory = config_text(c, CONFIG_StorageDirectory),
         .limits = {
             .associations = (unsigned)config_int(c, CONFIG_MaximumAssociations),
             .associations_per_peer = (unsigned)config_int(c, CONFIG_MaximumAssociationsPerPeer),

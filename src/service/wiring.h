@@ -5,8 +5,10 @@
 #include "archive/archive.h"
 #include "config.h"
 #include "gateway/gateway.h"
+#include "pixel/pixel.h"
 
 void wire_archive(const config *c, archive_config *out); /* texts are borrowed from c */
+void wire_workers(const config *c, pixel_worker_config *out);
 
 /* Memory behind a gateway_config; free with wire_gateway_done. Texts are borrowed from the config. */
 typedef struct wired_gateway {

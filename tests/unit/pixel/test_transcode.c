@@ -144,6 +144,24 @@ static void small_object(gn_buf *out, uint16_t samples, uint16_t bits, uint32_t 
 
 static void expect_text(const image *im, dicom_tag tag, const char *want) { CHECK_STR(dicom_dataset_ascii(im->file.dataset, tag), want); }
 
+/* A removed icon or an added attribute moves the pixels within the data set: both forms of them were written then. */
+TEST(pixels_move_when_an_icon_goes) {
+    image im, after = { 0 };
+    gn_buf out = GN_BUF_INIT;
+    gn_error e = GN_ERROR_INIT;
+    char why[400] = "";
+    if (!testdata_dir()) SKIP("no test data");
+    REQUIRE(image_load(&im, "modality/MG_GH133.dcm", &e) == 0);
+    CHECK_INT(transcode(&im.bytes, TS ".1", NULL, &out, &e), 0);
+    CHECK(out.n < 15u << 20); /* 14,660,856 bytes of pixels and a header, not also the 3 MB of before */
+    REQUIRE(image_take(&after, &out, &e) == 0);
+    CHECK(equal_images(&im, &after, why, sizeof why));
+    CHECK_STR(why, "");
+    image_done(&after);
+    image_done(&im);
+    gn_buf_done(&out);
+}
+
 TEST(frames_of_one_bit_share_bytes) {
     gn_buf in = GN_BUF_INIT, out = GN_BUF_INIT;
     image a = { 0 }, b = { 0 };
