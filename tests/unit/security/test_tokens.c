@@ -208,7 +208,7 @@ TEST(basic_passwords_are_remembered_and_not_trusted_for_long) {
     CHECK_STR(who.session, "");
     for (int i = 0; i < 100; i++) CHECK_INT(security_by_password(r.s, "reed", PASSWORD, "192.0.2.7", &who, NULL), 0);
     CHECK_INT(security_by_password(r.s, "reed", "not the password", "192.0.2.7", &who, NULL), GN_E_REFUSED);
-    CHECK_INT(security_by_password(r.s, "reedP", PASSWORD + 1, "192.0.2.7", &who, NULL), GN_E_REFUSED);
+    CHECK_INT(security_by_password(r.s, "reedP", &PASSWORD[1], "192.0.2.7", &who, NULL), GN_E_REFUSED);
     CHECK_INT(security_by_password(r.s, NULL, NULL, NULL, &who, NULL), GN_E_REFUSED);
     rig_close(&r);
 }
