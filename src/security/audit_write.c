@@ -114,7 +114,7 @@ static void wait_for_work(audit *a) {
     }
 }
 
-static void finish_batch(audit *a, audit_waiting *first, size_t n, int rc, const gn_error *e) {
+static void finish_batch(audit *a, audit_waiting *first, size_t n, uint64_t said_lost, int rc, const gn_error *e) {
     while (first) {
         audit_waiting *next = first->next;
         a->finished = first->ticket;
@@ -126,7 +126,7 @@ static void finish_batch(audit *a, audit_waiting *first, size_t n, int rc, const
         a->failure = *e;
         a->lost += n;
     } else {
-        a->lost = 0;
+        a->lost -= said_lost;
     }
     (void)pthread_cond_broadcast(&a->done);
 }
@@ -152,7 +152,7 @@ static void run(void *arg) {
         gn_error e = GN_ERROR_INIT;
         int rc = broken ? gn_fail(&e, GN_E_IO, "the audit log could not be synced before; nothing is written to it until a restart") : write_batch(a, batch, now_us, lost, &e);
         (void)pthread_mutex_lock(&a->lock);
-        finish_batch(a, batch, n, rc, &e);
+        finish_batch(a, batch, n, lost, rc, &e);
     }
     (void)pthread_mutex_unlock(&a->lock);
 }

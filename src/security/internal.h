@@ -77,7 +77,7 @@ typedef struct audit {
     gn_thread writer;
     char directory[4096];            /* DIR/audit */
     bool no_sync, stop, urgent;
-    bool broken;                     /* a sync failed: nothing written since can be trusted, so nothing more is */
+    atomic_bool broken;              /* a sync failed: nothing written since can be trusted, so nothing more is */
     int64_t (*wall_us)(void);
     uint64_t (*mono_ns)(void);
     audit_waiting *first, **last;
