@@ -29,7 +29,7 @@ typedef struct http_config {
     const char *address;             /* NULL: "127.0.0.1" */
     uint16_t port;                   /* 0: any free one; see http_port */
     bool open;                       /* no authentication: everybody may do everything. Only on a loopback address, else GN_E_CONFIG (T16) */
-    const char *certificate, *key;   /* PEM files: TLS 1.2 and later; read again by http_reload_certificate */
+    const char *certificate, *key;   /* PEM files: TLS 1.2 and later */
     bool plain_elsewhere;            /* without TLS on an address that is not loopback: a proxy on a trusted network does TLS */
     const char *name;                /* of the service, for people (NULL: "Gantry") */
     const char *public_url;          /* as clients reach us ("https://images.example"); NULL: from the request */
@@ -44,7 +44,6 @@ http_service *http_start(const http_config *config, archive *a, security *s, gn_
 /* Takes no new requests; those in flight may finish for grace_ms. NULL is fine; clears the pointer. */
 void http_stop(http_service **h, uint32_t grace_ms);
 uint16_t http_port(const http_service *h);
-int http_reload_certificate(http_service *h, gn_error *e);
 /* Before stopping, for balancers: /readyz says 503 from now on. */
 void http_drain(http_service *h);
 

@@ -449,17 +449,16 @@ static bool same_group(const char *a, const char *b) {
     return dot && strncmp(a, b, (size_t)(dot - a) + 1) == 0;
 }
 
-/* One note for each key of a part that does not exist yet, one for a whole group. HTTP is asked for by everybody: only told at info. */
+/* One note for each key of a part that does not exist yet, one for a whole group. */
 static void note_later(config *c) {
     const char *group = "";
     for (int i = 0; i < CONFIG_COUNT; i++) {
         const config_key *k = &config_keys[i];
         const config_value *v = &c->value[i];
-        bool http = i == CONFIG_HttpPort || i == CONFIG_HttpServerEnabled;
         if (!k->later || v->origin == CONFIG_FROM_DEFAULT || same_group(k->name, group)) continue;
-        if (!asks_for_more(k, v) && i != CONFIG_HttpPort) continue;
+        if (!asks_for_more(k, v)) continue;
         group = k->name;
-        config_note_add(c, http ? GN_LOG_INFO : GN_LOG_WARN, v->line, k->name, "%s", k->later);
+        config_note_add(c, GN_LOG_WARN, v->line, k->name, "%s", k->later);
     }
 }
 

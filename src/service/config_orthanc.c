@@ -7,7 +7,7 @@ typedef struct unused {
     const char *name, *reason;
 } unused;
 
-#define NO_HTTP "the HTTP service is not built yet"
+#define NO_HTTP "Gantry's HTTP service has no such setting"
 #define NO_TLS "DICOM over TLS is not built yet"
 #define ALL_TS "AcceptedTransferSyntaxes says which transfer syntaxes are taken; by default all"
 #define NO_LUA "Gantry runs no scripts"

@@ -231,5 +231,6 @@ void config_print_markdown(gn_buf *out) {
     print_section(out, "DICOM", CONFIG_DicomServerEnabled, CONFIG_MaximumPduLength);
     print_section(out, "Limits and habits", CONFIG_MaximumPduLength, CONFIG_Duplicates);
     print_section(out, "The archive", CONFIG_Duplicates, CONFIG_HttpServerEnabled);
-    print_section(out, "Not built yet", CONFIG_HttpServerEnabled, CONFIG_COUNT);
+    print_section(out, "HTTP", CONFIG_HttpServerEnabled, CONFIG_DicomTlsEnabled);
+    print_section(out, "Not built yet", CONFIG_DicomTlsEnabled, CONFIG_COUNT);
 }

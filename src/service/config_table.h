@@ -13,8 +13,7 @@
 #ifndef GANTRY_SERVICE_CONFIG_TABLE_H
 #define GANTRY_SERVICE_CONFIG_TABLE_H
 
-#define CONFIG_NO_HTTP "the HTTP service is not built yet, nothing listens for it"
-#define CONFIG_NO_LOCK "it protects the HTTP service, which is not built yet; no HTTP is served"
+#define CONFIG_NO_USERS "passwords do not stand in configuration files here: use the first sign-in link, then add users"
 #define CONFIG_NO_POSTGRES "PostgreSQL is not supported yet: the index is kept in SQLite under StorageDirectory"
 #define CONFIG_NO_S3 "S3 is not supported yet: objects are kept as files under StorageDirectory"
 #define CONFIG_NO_AZURE "Azure Blob storage is not supported yet: objects are kept as files under StorageDirectory"
@@ -136,20 +135,28 @@
     X(ReadOnly, "ReadOnly", BOOL, 0, 0, "read-only", "GANTRY_READ_ONLY", "false", "BOOL", NULL,                        \
       "Serve what is there, take nothing new, write nothing.")
 
-#define CONFIG_TABLE_LATER(X)                                                                                          \
+#define CONFIG_TABLE_HTTP(X)                                                                                           \
     X(HttpServerEnabled, "HttpServerEnabled", BOOL, 0, 0, "http-server", "GANTRY_HTTP_SERVER_ENABLED", "true", "BOOL", \
-      CONFIG_NO_HTTP, "Whether HTTP is served.")                                                                       \
-    X(HttpPort, "HttpPort", INT, 0, 65535, "http-port", "GANTRY_HTTP_PORT", "8042", "N", CONFIG_NO_HTTP,               \
-      "TCP port for HTTP.")                                                                                            \
-    X(Authentication, "Authentication", CHOICE, 0, 0, "auth", "GANTRY_AUTH", "none", "none|local", CONFIG_NO_LOCK,     \
-      "Who may use HTTP. none: everybody, on a loopback address only.")                                                \
+      NULL, "Whether HTTP is served.")                                                                                 \
+    X(HttpPort, "HttpPort", INT, 0, 65535, "http-port", "GANTRY_HTTP_PORT", "8042", "N", NULL,                         \
+      "TCP port for HTTP; 0: any free one, which is then logged.")                                                     \
+    X(HttpAddress, "HttpAddress", TEXT, 0, 200, "http-address", "GANTRY_HTTP_ADDRESS", "", "ADDRESS", NULL,            \
+      "Address to listen on for HTTP. Empty: 127.0.0.1, or 0.0.0.0 with RemoteAccessAllowed and a certificate.")       \
+    X(PublicUrl, "PublicUrl", TEXT, 0, 500, "public-url", "GANTRY_PUBLIC_URL", "", "URL", NULL,                        \
+      "As clients reach us, when a proxy stands in front.")                                                            \
+    X(BehindTlsProxy, "BehindTlsProxy", BOOL, 0, 0, "behind-tls-proxy", "GANTRY_BEHIND_TLS_PROXY", "false", "BOOL",    \
+      NULL, "Serve plain HTTP on HttpAddress although it is not loopback: a proxy on a trusted network does TLS.")     \
+    X(Authentication, "Authentication", CHOICE, 0, 0, "auth", "GANTRY_AUTH", "local", "none|local", NULL,              \
+      "Who may use HTTP. local: signed-in users and keys. none: everybody, on a loopback address only.")               \
     X(AuthenticationEnabled, "AuthenticationEnabled", BOOL, 0, 0, "authentication", "GANTRY_AUTHENTICATION_ENABLED",   \
-      "false", "BOOL", CONFIG_NO_LOCK, "Orthanc's word for Authentication \"local\".")                                 \
-    X(RegisteredUsers, "RegisteredUsers", OBJECT, 0, 0, NULL, NULL, "", "", CONFIG_NO_LOCK, "Users of HTTP.")          \
-    X(SslEnabled, "SslEnabled", BOOL, 0, 0, "ssl", "GANTRY_SSL_ENABLED", "false", "BOOL", CONFIG_NO_LOCK,              \
-      "HTTPS instead of HTTP.")                                                                                        \
+      "true", "BOOL", NULL, "Orthanc's word: false is Authentication \"none\".")                                       \
+    X(RegisteredUsers, "RegisteredUsers", OBJECT, 0, 0, NULL, NULL, "", "", CONFIG_NO_USERS, "Users of HTTP.")         \
+    X(SslEnabled, "SslEnabled", BOOL, 0, 0, "ssl", "GANTRY_SSL_ENABLED", "false", "BOOL", NULL,                        \
+      "HTTPS instead of HTTP, with SslCertificate.")                                                                   \
     X(SslCertificate, "SslCertificate", PATH, 0, 4000, "ssl-certificate", "GANTRY_SSL_CERTIFICATE", "", "FILE",        \
-      CONFIG_NO_LOCK, "Certificate and key for HTTPS.")                                                                \
+      NULL, "PEM file with the certificates and the key for HTTPS.")
+
+#define CONFIG_TABLE_LATER(X)                                                                                          \
     X(DicomTlsEnabled, "DicomTlsEnabled", BOOL, 0, 0, "dicom-tls", "GANTRY_DICOM_TLS_ENABLED", "false", "BOOL",        \
       "DICOM over TLS is not built yet; with true Gantry refuses to start, it never falls back to plain DICOM",        \
       "DICOM over TLS.")                                                                                               \
@@ -201,6 +208,6 @@
 
 #define CONFIG_TABLE(X)                                                                                                \
     CONFIG_TABLE_SERVICE(X)                                                                                            \
-    CONFIG_TABLE_DICOM(X) CONFIG_TABLE_LIMITS(X) CONFIG_TABLE_ARCHIVE(X) CONFIG_TABLE_LATER(X)
+    CONFIG_TABLE_DICOM(X) CONFIG_TABLE_LIMITS(X) CONFIG_TABLE_ARCHIVE(X) CONFIG_TABLE_HTTP(X) CONFIG_TABLE_LATER(X)
 
 #endif

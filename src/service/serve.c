@@ -24,6 +24,8 @@ typedef struct service {
     char **argv;
     config *config;
     archive *archive;
+    security *security;
+    http_service *http;
     pixel_workers *workers; /* who decodes compressed frames for all rooms */
     gateway *gateway;
     bool suspect; /* the archive could not take objects when last looked at */
@@ -179,6 +181,41 @@ static int start(service *s) {
     return rc ? CLI_USAGE : CLI_FAILED;
 }
 
+/* Users and audit log, then the listener. A read-only archive has no place for either: it is served over DICOM alone. */
+static int start_http(service *s) {
+    gn_error e = GN_ERROR_INIT;
+    http_config c;
+    security_config sc = { .directory = config_text(s->config, CONFIG_StorageDirectory) };
+    if (!config_bool(s->config, CONFIG_HttpServerEnabled) || config_bool(s->config, CONFIG_ReadOnly)) return CLI_OK;
+    wire_http(s->config, &c);
+    c.workers = s->workers;
+    if (config_bool(s->config, CONFIG_SslEnabled) && !c.certificate)
+        gn_log(GN_LOG_WARN, "http.no_certificate", "why", "SslEnabled without SslCertificate: HTTP is served on 127.0.0.1 only", "do", "name a PEM file with certificate and key: SslCertificate", NULL);
+    if (security_open(&sc, s->archive, &s->security, &e)) {
+        log_error("security.failed", &e, "");
+        return CLI_FAILED;
+    }
+    s->http = http_start(&c, s->archive, s->security, &e);
+    if (s->http) return CLI_OK;
+    log_error("http.failed", &e, e.code == GN_E_CONFIG ? "" : "is another program on this port? choose one: --http-port N, or --no-http-server");
+    return e.code == GN_E_CONFIG ? CLI_USAGE : CLI_FAILED;
+}
+
+/* The first sign-in, as long as there are no users. It goes to the terminal or the log of the administrator and nowhere else. */
+static void announce_http(const service *s) {
+    char secret[80];
+    gn_error e = GN_ERROR_INIT;
+    http_config c;
+    if (!s->http) return;
+    wire_http(s->config, &c);
+    const char *base = c.public_url ? c.public_url : gn_fmt("%s://%.100s:%u", c.certificate ? "https" : "http", config_address_is_loopback(c.address) ? c.address : "127.0.0.1", http_port(s->http));
+    gn_log(GN_LOG_INFO, "http.ready", "url", base, "auth", c.open ? "none" : "local", NULL);
+    bool first = !c.open && security_first_secret(s->security, secret, sizeof secret, &e) == 0;
+    if (isatty(STDOUT_FILENO)) printf("  HTTP  on %s%s%s\n\n", base, first ? "\n  first sign-in (once): " : "", first ? gn_fmt("%s/first#%s", base, secret) : "");
+    else if (first) gn_log(GN_LOG_WARN, "http.first_sign_in", "link", gn_fmt("%.150s/first#%s", base, secret), NULL);
+    (void)fflush(stdout);
+}
+
 static void announce(const service *s) {
     const char *address = config_dicom_address(s->config), *aet = config_text(s->config, CONFIG_DicomAet),
                *dir = config_text(s->config, CONFIG_StorageDirectory);
@@ -252,7 +289,10 @@ static void stop(service *s, sigset_t *signals) {
     (void)signal(SIGTERM, SIG_DFL); /* a second signal ends at once */
     (void)signal(SIGINT, SIG_DFL);
     (void)pthread_sigmask(SIG_UNBLOCK, signals, NULL);
+    if (s->http) http_drain(s->http);
     gateway_stop(&s->gateway, STOP_GRACE_MS);
+    http_stop(&s->http, STOP_GRACE_MS);
+    security_close(&s->security);
     pixel_workers_free(&s->workers);
     archive_close(&s->archive);
     gn_log(GN_LOG_INFO, "service.stopped", NULL);
@@ -274,8 +314,10 @@ int cmd_serve(int argc, char **argv) {
     setup_log(s.config);
     log_notes(s.config);
     int rc = start(&s);
+    if (rc == CLI_OK) rc = start_http(&s);
     if (rc == CLI_OK) {
         announce(&s);
+        announce_http(&s);
         wait_for_end(&s, &signals);
         stop(&s, &signals);
     }

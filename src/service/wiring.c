@@ -161,3 +161,27 @@ void wire_gateway_done(wired_gateway *w) {
     w->peers = NULL;
     w->transfer_syntaxes = NULL;
 }
+
+/* ---- HTTP ------------------------------------------------------------------------------------------------------------------- */
+
+/* An address of other machines is used only with TLS, or when a proxy is said to do it; else HTTP stays on loopback (T16). */
+static const char *http_address(const config *c, bool tls) {
+    const char *a = config_text(c, CONFIG_HttpAddress);
+    if (*a) return a;
+    return config_bool(c, CONFIG_RemoteAccessAllowed) && (tls || config_bool(c, CONFIG_BehindTlsProxy)) ? "0.0.0.0" : "127.0.0.1";
+}
+
+void wire_http(const config *c, http_config *out) {
+    const char *certificate = config_text(c, CONFIG_SslCertificate), *url = config_text(c, CONFIG_PublicUrl);
+    bool tls = config_bool(c, CONFIG_SslEnabled) && *certificate;
+    *out = (http_config){
+        .address = http_address(c, tls),
+        .port = (uint16_t)config_int(c, CONFIG_HttpPort),
+        .open = strcmp(config_text(c, CONFIG_Authentication), "none") == 0 || !config_bool(c, CONFIG_AuthenticationEnabled),
+        .certificate = tls ? certificate : NULL,
+        .key = tls ? certificate : NULL,
+        .plain_elsewhere = config_bool(c, CONFIG_BehindTlsProxy),
+        .name = config_text(c, CONFIG_Name),
+        .public_url = *url ? url : NULL,
+    };
+}

@@ -5,6 +5,7 @@
 #include "archive/archive.h"
 #include "config.h"
 #include "gateway/gateway.h"
+#include "http/http.h"
 #include "pixel/pixel.h"
 
 void wire_archive(const config *c, archive_config *out); /* texts are borrowed from c */
@@ -20,5 +21,8 @@ int wire_gateway(const config *c, wired_gateway *out, gn_error *e);
 void wire_gateway_done(wired_gateway *w);
 /* The rights of callers that are no peers. */
 uint32_t wire_unknown_permissions(const config *c);
+
+/* Who may reach HTTP, and how. Borrows from the configuration. */
+void wire_http(const config *c, http_config *out);
 
 #endif
