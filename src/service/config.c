@@ -462,6 +462,12 @@ static void note_later(config *c) {
     }
 }
 
+static void note_http(config *c) {
+    if (config_bool(c, CONFIG_SslEnabled) && !*config_text(c, CONFIG_SslCertificate))
+        config_note_add(c, GN_LOG_WARN, c->value[CONFIG_SslEnabled].line, "SslEnabled",
+                        "no SslCertificate is named: HTTP is served without TLS, on 127.0.0.1 only");
+}
+
 static void note_remote(config *c) {
     static const config_id rights[] = { CONFIG_DicomAlwaysAllowStore, CONFIG_DicomAlwaysAllowFind,
                                         CONFIG_DicomAlwaysAllowGet, CONFIG_DicomAlwaysAllowMove };
@@ -511,6 +517,7 @@ int config_finish(config *c, gn_error *e) {
     }
     if (config_int(c, CONFIG_DicomScpTimeout) == 0) c->value[CONFIG_DicomScpTimeout].number = 86400;
     note_later(c);
+    note_http(c);
     note_remote(c);
     return check_together(c, e);
 }

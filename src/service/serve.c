@@ -189,8 +189,6 @@ static int start_http(service *s) {
     if (!config_bool(s->config, CONFIG_HttpServerEnabled) || config_bool(s->config, CONFIG_ReadOnly)) return CLI_OK;
     wire_http(s->config, &c);
     c.workers = s->workers;
-    if (config_bool(s->config, CONFIG_SslEnabled) && !c.certificate)
-        gn_log(GN_LOG_WARN, "http.no_certificate", "why", "SslEnabled without SslCertificate: HTTP is served on 127.0.0.1 only", "do", "name a PEM file with certificate and key: SslCertificate", NULL);
     if (security_open(&sc, s->archive, &s->security, &e)) {
         log_error("security.failed", &e, "");
         return CLI_FAILED;

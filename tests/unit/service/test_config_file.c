@@ -163,7 +163,7 @@ TEST(the_example_of_the_specification_starts) {
     CHECK_STR(config_dicom_address(c), "0.0.0.0");
     CHECK_STR(config_text(c, CONFIG_AwsS3Storage_BucketName), "unifiedhealth-dicom");
     static const char *const noted[] = {
-        "HttpPort",       "AuthenticationEnabled", "SslEnabled", "PostgreSQL.EnableIndex", "AwsS3Storage.BucketName",
+        "PostgreSQL.EnableIndex", "AwsS3Storage.BucketName", "SslEnabled",
         "DicomModalities"
     };
     size_t n;
