@@ -139,7 +139,8 @@ static void log_error(const char *event, const gn_error *e, const char *advice) 
 /* ---- start --------------------------------------------------------------------------------------------------------------------- */
 
 /* What to do about an archive that does not open. */
-static const char *archive_advice(int code) {
+static const char *archive_advice(int code, bool must_exist) {
+    if (code == GN_E_REFUSED && must_exist) return "mount the disk; for a new archive start once with --no-storage-must-exist";
     switch (code) {
     case GN_E_BUSY: return "stop the other gantry, or choose another folder: --data DIR";
     case GN_E_REFUSED: return "choose an empty or new folder, or one of this version: --data DIR";
@@ -155,7 +156,7 @@ static int start(service *s) {
     wire_archive(s->config, &ac);
     s->archive = archive_open(&ac, &e);
     if (!s->archive) {
-        log_error("archive.failed", &e, archive_advice(e.code));
+        log_error("archive.failed", &e, archive_advice(e.code, ac.must_exist));
         return e.code == GN_E_BUSY ? CLI_BUSY : CLI_FAILED;
     }
     int rc = wire_gateway(s->config, &w, &e);
