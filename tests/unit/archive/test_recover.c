@@ -276,6 +276,52 @@ TEST(lost_index_is_rebuilt_from_the_packs) {
     rig_close(&R);
 }
 
+typedef struct told { unsigned times, sleeps; uint64_t last_ns, shortest_ns; archive_progress first, last; } told;
+
+static void on_recovery(void *ctx, const archive_progress *p) {
+    told *t = ctx;
+    uint64_t now = gn_mono_ns();
+    if (t->times == 0) t->first = *p;
+    else if (now - t->last_ns < t->shortest_ns) t->shortest_ns = now - t->last_ns;
+    CHECK(p->done >= t->last.done && p->done <= p->total);
+    t->last = *p;
+    t->last_ns = now;
+    if (t->times++ < t->sleeps) (void)usleep(1050000); /* so that the next one is due, however fast the disk is */
+}
+
+TEST(rebuild_of_a_lost_index_tells_how_far_it_is) {
+    archive_result result;
+    char path[700];
+    struct stat st;
+    told t = { .sleeps = 2, .shortest_ns = UINT64_MAX };
+    synth large = { .sop = "1.2.9", .rows = 1200, .columns = 1000 };
+    rig_init(&R);
+    R.config.on_recovery = on_recovery;
+    R.config.recovery_ctx = &t;
+    REQUIRE(rig_open(&R));
+    add(0, 20);
+    CHECK_INT(rig_send(&R, &large, &result), 0);
+    add(20, 200);
+    rig_close(&R);
+    CHECK_INT(t.times, 0); /* nothing was there to recover */
+    remove_index();
+    REQUIRE(rig_open(&R));
+    REQUIRE(stat(rig_path(&R, "packs/00000001.pack", path), &st) == 0);
+    CHECK(t.times >= 3 && t.times <= 4);
+    CHECK(t.shortest_ns >= UINT64_C(1000000000));
+    CHECK_INT(t.first.done, 0);
+    CHECK(t.first.total > (uint64_t)st.st_size + 1200000); /* the large object's file too */
+    CHECK(t.last.done > 0 && t.last.bytes > 0 && t.last.bytes < t.last.done);
+    CHECK_INT(t.last.problems, 0);
+    CHECK_INT(t.last.total, t.first.total);
+    CHECK_INT(held(200), 200);
+    rig_close(&R);
+    t.times = 0;
+    REQUIRE(rig_open(&R)); /* a usual start says nothing */
+    CHECK_INT(t.times, 0);
+    rig_close(&R);
+}
+
 TEST(start_reads_only_the_tail) {
     start();
     add(0, 400);
