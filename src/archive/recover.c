@@ -15,7 +15,7 @@
 
 typedef struct recovery {
     archive *a;
-    bool rebuild;     /* the index knew nothing */
+    bool rebuild;     /* the index was lost */
     bool broken_tail; /* the last pack cannot be continued */
     index_position next;
     reread *items[BATCH];
@@ -168,14 +168,26 @@ static int walk(recovery *r, const index_position *from, gn_error *e) {
 
 static bool before(const index_position *a, const index_position *b) { return a->pack < b->pack || (a->pack == b->pack && a->offset < b->offset); }
 
+/* An index that was made before the first pack, and knows that. One that knows nothing while there are packs was lost. */
+static const index_position NEWBORN = { 0, 1 };
+
+/* On disk at once: else a power cut before the first checkpoint would leave what looks like a lost index. Failing is no loss: then it does. */
+static void begin_index(archive *a) {
+    if (index_add_batch(a->index, NULL, 0, ARCHIVE_KEEP, &NEWBORN, NULL) == 0 && index_checkpoint(a->index, NULL) == 0) (void)gn_fsync_dir(a->directory, NULL);
+}
+
 int recover(archive *a, gn_error *e) {
     index_position known, end = store_end(a->store);
     int rc = index_get_position(a->index, &known, e);
     if (rc) return rc;
-    recovery r = { .a = a, .rebuild = known.pack == 0, .next = known };
-    if (before(&known, &end)) rc = walk(&r, &known, e);
+    bool newborn = known.pack == 0 && end.pack == 0;
+    recovery r = { .a = a, .rebuild = known.pack == 0 && known.offset == 0, .next = known };
+    if (newborn && r.rebuild) begin_index(a);
+    if (end.pack > 0 && before(&known, &end)) rc = walk(&r, &known, e);
     if (rc) return rc;
-    if (before(&end, &known)) { /* older packs than the index: what is missing is for `verify` to say; never write where something was */
+    if (newborn) {
+        store_set_end(a->store, &end, false);
+    } else if (before(&end, &known)) { /* older packs than the index: what is missing is for `verify` to say; never write where something was */
         store_set_end(a->store, &known, true);
     } else {
         /* The next record goes behind the last one; room made ahead is written over. */

@@ -232,6 +232,32 @@ TEST(T29_tail_torn_within_a_block_is_passed_over) { torn(777, false); }
 TEST(T29_tail_torn_within_a_header_is_passed_over) { torn(4096 + 3700, false); }
 TEST(T29_record_torn_in_the_middle_is_passed_over) { torn(0, true); }
 
+/* A cut before the index was ever brought to disk by the keeper: it must not be taken for a lost one, in which nothing is thrown away. */
+TEST(T29_torn_tail_of_the_first_objects_of_all_is_passed_over) {
+    char path[700], saved[700];
+    struct stat st;
+    start();
+    copy_file(rig_path(&R, "index.sqlite", path), rig_path(&R, "saved", saved)); /* without its log: what is durable */
+    add(0, 3);
+    rig_close(&R);
+    remove_index();
+    copy_file(saved, path);
+    (void)unlink(saved);
+    REQUIRE(stat(rig_path(&R, "packs/00000001.pack", path), &st) == 0);
+    CHECK_INT(truncate(path, st.st_size - 4096), 0);
+    REQUIRE(rig_open(&R));
+    CHECK_INT(held(3), 2);
+    CHECK_INT(rig_count(&R, "quarantine", ".dcm"), 1);
+    sound();
+    add(2, 5);
+    rig_close(&R);
+    remove_index(); /* and this one is lost */
+    REQUIRE(rig_open(&R));
+    CHECK_INT(held(5), 5);
+    sound();
+    rig_close(&R);
+}
+
 TEST(zeros_behind_the_last_record_are_written_over) {
     char path[700];
     struct stat st;
