@@ -99,12 +99,20 @@ static int copy_config(archive *a, const archive_config *c, gn_error *e) {
     return 0;
 }
 
+/* Before the lock is made: nothing at all is left on the empty mount point of a missing disk (T32). */
+static int expect_archive(const archive *a, gn_error *e) {
+    char *path = join(a->directory, STORE_MARKER);
+    if (!path) return gn_fail(e, GN_E_NO_MEMORY, "no memory to open an archive");
+    bool missing = access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR);
+    free(path);
+    if (!missing) return 0;
+    return gn_fail(e, GN_E_REFUSED, "there is no archive in %s (no %s), but one was expected there: is the disk mounted?", a->directory, STORE_MARKER);
+}
+
 static int take_lock(archive *a, gn_error *e) {
     if (a->config.read_only) return 0;
-    if (!a->config.must_exist) {
-        int rc = gn_mkdirs(a->directory, e);
-        if (rc) return rc;
-    }
+    int rc = a->config.must_exist ? expect_archive(a, e) : gn_mkdirs(a->directory, e);
+    if (rc) return rc;
     char *path = join(a->directory, "gantry.lock");
     if (!path) return gn_fail(e, GN_E_NO_MEMORY, "no memory to open an archive");
     a->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);

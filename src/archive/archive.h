@@ -19,6 +19,7 @@
 
 typedef enum archive_duplicate_policy { ARCHIVE_KEEP, ARCHIVE_REPLACE, ARCHIVE_REJECT } archive_duplicate_policy;
 
+typedef struct archive_progress { uint64_t done, total, bytes, problems; } archive_progress;
 typedef struct archive_config {
     const char *directory;            /* everything lies under it; made when absent (mode 0700) */
     archive_duplicate_policy duplicates; /* same SOP Instance UID, other bytes. keep: the first stays, the new one goes to quarantine */
@@ -30,6 +31,10 @@ typedef struct archive_config {
     size_t memory;                    /* pool for objects being received (0: 64 MiB); beyond it they stream to files at once */
     bool read_only;                   /* T32 */
     bool must_exist;                  /* do not make an archive where there is none: the empty mount point of a missing disk is refused (T32) */
+    /* While archive_open reads packs again, in its thread and at most once a second: at once when the index knew nothing, else when it takes longer than
+     * that. done, total: bytes passed of those to pass; bytes: of the objects among them; problems: damaged stretches. May be NULL. */
+    void (*on_recovery)(void *ctx, const archive_progress *p);
+    void *recovery_ctx;
 } archive_config;
 
 typedef struct archive archive;
@@ -182,7 +187,6 @@ int archive_job_retry(archive *a, int64_t id, uint32_t retry_ms, const char *why
 typedef struct archive_stats { int64_t patients, studies, series, instances, bytes, disk_bytes, free_bytes, quarantined, superseded, events, jobs_open; } archive_stats;
 int archive_get_stats(archive *a, archive_stats *s, gn_error *e);
 
-typedef struct archive_progress { uint64_t done, total, bytes, problems; } archive_progress;
 /* Every object's bytes against its checksum, index against store, store against index. on_problem gets one line each
  * ("damaged" | "missing" | "unknown" | "not-indexed", object, detail). repair: re-index what is whole but unknown, mark what is damaged,
  * move damaged stretches that belong to nothing known into quarantine. Returns number of problems or <0. */

@@ -11,15 +11,55 @@
 #include <stdlib.h>
 
 #define BATCH 32u
+#define TELL_NS UINT64_C(1000000000)
 
 typedef struct recovery {
     archive *a;
-    bool rebuild;     /* the index knew nothing */
+    bool rebuild;     /* the index was lost */
     bool broken_tail; /* the last pack cannot be continued */
     index_position next;
     reread *items[BATCH];
     size_t n;
+    archive_progress progress;
+    uint64_t tell_at; /* when on_recovery is next due */
 } recovery;
+
+/* ---- how far it is ----------------------------------------------------------------------------------------------------- */
+
+typedef struct extent { index_position from; uint64_t bytes; bool files; } extent;
+
+static int add_extent(void *ctx, bool pack, uint64_t number, uint64_t size, const char *name) {
+    extent *x = ctx;
+    (void)name;
+    uint64_t from = (uint64_t)x->from.pack, passed = pack && number == from ? x->from.offset : 0;
+    if (pack ? number >= from && size > passed : x->files && number) x->bytes += size - passed;
+    return 0;
+}
+
+/* A rebuild reads all large objects too; behind a known position it is not known which, they are added as they come. */
+static void expect(recovery *r, const index_position *from) {
+    extent x = { .from = *from, .files = r->rebuild };
+    if (!r->a->config.on_recovery) return;
+    if (store_list(r->a->store, add_extent, &x, NULL) == 0) r->progress.total = x.bytes;
+    r->tell_at = r->rebuild ? 0 : gn_mono_ns() + TELL_NS;
+}
+
+static void passed(recovery *r, const store_visit *v) {
+    archive_progress *p = &r->progress;
+    uint64_t start = v->next.pack == v->at.pack ? v->at.offset : 0, file = 0;
+    if (v->record && v->record->kind == STORE_FILE) file = v->record->object_length;
+    p->done += v->next.offset - start + file;
+    if (!r->rebuild) p->total += file;
+    if (v->record && v->record->kind != STORE_VOID) p->bytes += v->record->object_length;
+    if (p->total < p->done) p->total = p->done;
+}
+
+static void tell(recovery *r) {
+    uint64_t now = gn_mono_ns();
+    if (!r->a->config.on_recovery || now < r->tell_at) return;
+    r->a->config.on_recovery(r->a->config.recovery_ctx, &r->progress);
+    r->tell_at = now + TELL_NS;
+}
 
 /* ---- what the index decided -------------------------------------------------------------------------------------------- */
 
@@ -61,6 +101,7 @@ static int add_batch(recovery *r, gn_error *e) {
 
 static int damaged(recovery *r, const store_visit *v, const char *why) {
     gn_error ignored = GN_ERROR_INIT;
+    r->progress.problems++;
     uint64_t length = v->next.offset - v->at.offset;
     if (!r->rebuild && store_void_stretch(r->a->store, &v->at, length, why, quarantine_limit(r->a), &ignored) == 0) {
         r->next.offset = v->at.offset + store_align_up((size_t)length);
@@ -106,11 +147,14 @@ static int walk(recovery *r, const index_position *from, gn_error *e) {
     store_visit v;
     int rc = store_walk_open(r->a->store, from, NULL, &w, e);
     if (rc) return rc;
+    expect(r, from);
     while ((rc = store_walk_next(w, &v, e)) == 0) {
+        tell(r);
         r->next = v.next;
         if (!v.record) rc = damaged(r, &v, v.damage);
         else if (v.record->kind != STORE_VOID) rc = whole(r, &v, e);
         if (rc) break;
+        passed(r, &v);
     }
     store_walk_close(&w);
     if (rc == 1) rc = add_batch(r, e);
@@ -124,14 +168,26 @@ static int walk(recovery *r, const index_position *from, gn_error *e) {
 
 static bool before(const index_position *a, const index_position *b) { return a->pack < b->pack || (a->pack == b->pack && a->offset < b->offset); }
 
+/* An index that was made before the first pack, and knows that. One that knows nothing while there are packs was lost. */
+static const index_position NEWBORN = { 0, 1 };
+
+/* On disk at once: else a power cut before the first checkpoint would leave what looks like a lost index. Failing is no loss: then it does. */
+static void begin_index(archive *a) {
+    if (index_add_batch(a->index, NULL, 0, ARCHIVE_KEEP, &NEWBORN, NULL) == 0 && index_checkpoint(a->index, NULL) == 0) (void)gn_fsync_dir(a->directory, NULL);
+}
+
 int recover(archive *a, gn_error *e) {
     index_position known, end = store_end(a->store);
     int rc = index_get_position(a->index, &known, e);
     if (rc) return rc;
-    recovery r = { .a = a, .rebuild = known.pack == 0, .next = known };
-    if (before(&known, &end)) rc = walk(&r, &known, e);
+    bool newborn = known.pack == 0 && end.pack == 0;
+    recovery r = { .a = a, .rebuild = known.pack == 0 && known.offset == 0, .next = known };
+    if (newborn && r.rebuild) begin_index(a);
+    if (end.pack > 0 && before(&known, &end)) rc = walk(&r, &known, e);
     if (rc) return rc;
-    if (before(&end, &known)) { /* older packs than the index: what is missing is for `verify` to say; never write where something was */
+    if (newborn) {
+        store_set_end(a->store, &end, false);
+    } else if (before(&end, &known)) { /* older packs than the index: what is missing is for `verify` to say; never write where something was */
         store_set_end(a->store, &known, true);
     } else {
         /* The next record goes behind the last one; room made ahead is written over. */

@@ -194,14 +194,15 @@ static void association_thread(void *arg) {
 
 /* ---- lobby -------------------------------------------------------------------------------------------------------------- */
 
-static void lobby_remove(dimse_server *s, guest *g) {
+/* false: its descriptor is still watched, and until it is closed an event may come that names the guest. */
+static bool lobby_remove(dimse_server *s, guest *g) {
     if (g->prev) g->prev->next = g->next;
     else s->first = g->next;
     if (g->next) g->next->prev = g->prev;
     else s->last = g->prev;
     g->prev = g->next = NULL;
     s->guests--;
-    epoll_ctl(s->epoll, EPOLL_CTL_DEL, g->fd, NULL);
+    return epoll_ctl(s->epoll, EPOLL_CTL_DEL, g->fd, NULL) == 0 || errno == ENOENT;
 }
 
 static void lobby_append(dimse_server *s, guest *g) {
@@ -215,7 +216,7 @@ static void lobby_append(dimse_server *s, guest *g) {
 
 static void lobby_close(dimse_server *s, guest *g, const char *event, const gn_error *e) {
     if (event) observe(s, event, NULL, g->address, e);
-    lobby_remove(s, g);
+    (void)lobby_remove(s, g); /* closing does it too */
     guest_free(g);
 }
 
@@ -226,7 +227,7 @@ static void lobby_dismiss(dimse_server *s, guest *g, const uint8_t *pdu, size_t 
     g->leaving = true;
     free(g->body);
     g->body = NULL;
-    lobby_remove(s, g);
+    (void)lobby_remove(s, g); /* to the end of the list; it stays a guest */
     g->deadline = dimse_deadline(dimse_timeouts_or_default(&s->config.timeouts).artim_ms);
     lobby_append(s, g);
     struct epoll_event ev = { .events = EPOLLIN | EPOLLRDHUP, .data.ptr = g };
@@ -280,7 +281,14 @@ static void admit(dimse_server *s, guest *g) {
     }
     arrival *in = malloc(sizeof *in);
     gn_error e = GN_ERROR_INIT;
-    lobby_remove(s, g);
+    if (!lobby_remove(s, g)) { /* a thread must not have a guest that the lobby may be told of (T39) */
+        gn_fail_errno(&e, errno, "the connection cannot be handed over");
+        observe(s, "closed", NULL, g->address, &e);
+        free(in);
+        leave(s);
+        guest_free(g);
+        return;
+    }
     if (in) {
         *in = (arrival){ s, g };
         if (gn_thread_start("association", 0, association_thread, in, &e) == 0) return;
@@ -406,8 +414,8 @@ static int lobby_timers(dimse_server *s) {
     while (s->first && s->first->deadline <= now) lobby_close(s, s->first, s->first->leaving ? NULL : "lobby-timeout", NULL);
     if (s->pause_until && s->pause_until <= now) {
         struct epoll_event ev = { .events = EPOLLIN, .data.ptr = &s->listener };
-        epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->listener, &ev);
-        s->pause_until = 0;
+        bool watched = epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->listener, &ev) == 0 || errno == EEXIST;
+        s->pause_until = watched ? 0 : dimse_deadline(50); /* without it nobody would ever come in again */
     }
     uint64_t next = s->first ? s->first->deadline : UINT64_MAX;
     if (s->pause_until && s->pause_until < next) next = s->pause_until;
@@ -521,7 +529,8 @@ void dimse_server_stop(dimse_server **slot, uint32_t grace_ms) {
     if (!s) return;
     atomic_store(&s->stopping, true);
     uint64_t one = 1;
-    (void)!write(s->wake, &one, sizeof one);
+    /* The lobby must not sleep on: where it cannot be woken (T39), a listener that is shut down is an event too. */
+    if (write(s->wake, &one, sizeof one) != (ssize_t)sizeof one) (void)shutdown(s->listener, SHUT_RDWR);
     gn_thread_join(&s->lobby);
     pthread_mutex_lock(&s->lock);
     for (dimse_association *a = s->associations; a; a = a->next) {

@@ -284,7 +284,6 @@ static void print_result(const getter *g, const peer *p, const dimse_message *rs
 
 static int fetch(getter *g, const peer *p, offer *o) {
     gn_error e = GN_ERROR_INIT;
-    gn_buf identifier = GN_BUF_INIT;
     dimse_message rq = { .command = DIMSE_C_GET_RQ }, rsp = { 0 };
     const char *class = scu_query_class(g->level, 'G');
     o->proposal[o->count++] = (dimse_proposal){ class, scu_native_syntaxes, 2, false, NULL, 0 };
@@ -293,22 +292,10 @@ static int fetch(getter *g, const peer *p, offer *o) {
     else propose_common(o);
     dimse_association *a = scu_connect(&g->scu, p, o->proposal, o->count, 1, &e);
     if (!a) return scu_failed(&g->scu, p, &e);
-    const dimse_context *x = dimse_association_find(a, class, NULL);
-    int rc = x ? 0 : gn_fail(&e, GN_E_REFUSED, "the peer does not let us get images (%s)", class);
-    if (!rc) rc = scu_keys_encode(&g->keys, g->level, x, &identifier, &e);
     progress_begin(&g->bar, "get", 0, 0);
-    if (!rc) {
-        rq.context_id = x->id;
-        snprintf(rq.sop_class, sizeof rq.sop_class, "%s", class);
-        dimse_payload payload = { .bytes = identifier.p, .n = identifier.n, .fd = -1 };
-        dimse_exchange exchange = { .on_response = on_response, .on_store = on_store, .ctx = g };
-        rc = dimse_call(a, &rq, &payload, &exchange, &rsp, &e);
-        if (rc && !e.code) gn_fail(&e, rc, "the association broke while receiving");
-    }
+    dimse_exchange exchange = { .on_response = on_response, .on_store = on_store, .ctx = g };
+    int rc = scu_retrieve(&a, class, "get", &g->keys, g->level, &rq, &exchange, &rsp, &e);
     double seconds = progress_end(&g->bar);
-    gn_buf_done(&identifier);
-    if (rc) dimse_abort(&a);
-    else dimse_close(&a);
     if (rc) return scu_failed(&g->scu, p, &e);
     print_result(g, p, &rsp, seconds);
     return rsp.status || rsp.failed || g->failures ? CLI_FAILED : CLI_OK;

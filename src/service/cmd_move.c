@@ -63,28 +63,16 @@ static void print_result(const mover *m, const peer *p, const dimse_message *rsp
 
 static int run(mover *m, const peer *p) {
     gn_error e = GN_ERROR_INIT;
-    gn_buf identifier = GN_BUF_INIT;
     dimse_message rq = { .command = DIMSE_C_MOVE_RQ }, rsp = { 0 };
     const char *class = scu_query_class(m->level, 'M');
     dimse_proposal proposal = { class, scu_native_syntaxes, 2, false, NULL, 0 };
     dimse_association *a = scu_connect(&m->scu, p, &proposal, 1, 1, &e);
     if (!a) return scu_failed(&m->scu, p, &e);
-    const dimse_context *x = dimse_association_find(a, class, NULL);
-    int rc = x ? 0 : gn_fail(&e, GN_E_REFUSED, "the peer does not let us move images (%s)", class);
-    if (!rc) rc = scu_keys_encode(&m->keys, m->level, x, &identifier, &e);
+    snprintf(rq.move_destination, sizeof rq.move_destination, "%s", m->to ? m->to : m->scu.aet);
     progress_begin(&m->progress, "move", 0, 0);
-    if (!rc) {
-        rq.context_id = x->id;
-        snprintf(rq.sop_class, sizeof rq.sop_class, "%s", class);
-        snprintf(rq.move_destination, sizeof rq.move_destination, "%s", m->to ? m->to : m->scu.aet);
-        dimse_payload payload = { .bytes = identifier.p, .n = identifier.n, .fd = -1 };
-        dimse_exchange exchange = { .on_response = on_response, .ctx = m };
-        rc = dimse_call(a, &rq, &payload, &exchange, &rsp, &e);
-    }
+    dimse_exchange exchange = { .on_response = on_response, .ctx = m };
+    int rc = scu_retrieve(&a, class, "move", &m->keys, m->level, &rq, &exchange, &rsp, &e);
     double seconds = progress_end(&m->progress);
-    gn_buf_done(&identifier);
-    if (rc) dimse_abort(&a);
-    else dimse_close(&a);
     if (rc) return scu_failed(&m->scu, p, &e);
     print_result(m, p, &rsp, seconds);
     if (rsp.status && !m->scu.json && rsp.error_comment[0]) cli_complain("move", "%s", rsp.error_comment);

@@ -133,7 +133,11 @@
     X(MemoryForIngest, "MemoryForIngest", SIZE, 4194304, 17179869184, "memory-for-ingest",                             \
       "GANTRY_MEMORY_FOR_INGEST", "64M", "SIZE", NULL, "Memory for objects on their way in.")                          \
     X(ReadOnly, "ReadOnly", BOOL, 0, 0, "read-only", "GANTRY_READ_ONLY", "false", "BOOL", NULL,                        \
-      "Serve what is there, take nothing new, write nothing.")
+      "Serve what is there, take nothing new, write nothing.")                                                         \
+    X(StorageMustExist, "StorageMustExist", BOOL, 0, 0, "storage-must-exist", "GANTRY_STORAGE_MUST_EXIST", "false",    \
+      "BOOL", NULL,                                                                                                    \
+      "Refuse to start where no archive is yet: the empty mount point of a missing disk is not filled. For a "         \
+      "StorageDirectory that is a mount of its own, once the first start has made the archive.")
 
 #define CONFIG_TABLE_HTTP(X)                                                                                           \
     X(HttpServerEnabled, "HttpServerEnabled", BOOL, 0, 0, "http-server", "GANTRY_HTTP_SERVER_ENABLED", "true", "BOOL", \

@@ -108,3 +108,22 @@ const char *scu_query_class(scu_level level, char which) {
     default: return patient ? "1.2.840.10008.5.1.4.1.2.1.1" : "1.2.840.10008.5.1.4.1.2.2.1";
     }
 }
+
+int scu_retrieve(dimse_association **a, const char *class, const char *verb, scu_keys *k, scu_level level,
+                 dimse_message *rq, const dimse_exchange *exchange, dimse_message *last, gn_error *e) {
+    gn_buf identifier = GN_BUF_INIT;
+    const dimse_context *x = dimse_association_find(*a, class, NULL);
+    int rc = x ? 0 : gn_fail(e, GN_E_REFUSED, "the peer does not let us %s images (%s)", verb, class);
+    if (!rc) rc = scu_keys_encode(k, level, x, &identifier, e);
+    if (!rc) {
+        rq->context_id = x->id;
+        snprintf(rq->sop_class, sizeof rq->sop_class, "%s", class);
+        dimse_payload payload = { .bytes = identifier.p, .n = identifier.n, .fd = -1 };
+        rc = dimse_call(*a, rq, &payload, exchange, last, e);
+        if (rc && !e->code) gn_fail(e, rc, "the association broke while waiting for the answer");
+    }
+    gn_buf_done(&identifier);
+    if (rc) dimse_abort(a);
+    else dimse_close(a);
+    return rc;
+}

@@ -58,6 +58,11 @@ scu_level scu_keys_level(const scu_keys *k);
 /* Query/Retrieve Level and the character set are added, all is encoded for the context. */
 int scu_keys_encode(scu_keys *k, scu_level level, const dimse_context *context, gn_buf *out, gn_error *e);
 
+/* Sends `rq` (its command and destination are set) with the keys as identifier, and waits for the last response. Then the association
+ * is closed, or aborted after an error. `verb` is for people: "the peer does not let us VERB images". */
+int scu_retrieve(dimse_association **a, const char *class, const char *verb, scu_keys *k, scu_level level, dimse_message *rq,
+                 const dimse_exchange *exchange, dimse_message *last, gn_error *e);
+
 /* SOP class for a level: which is 'F' find, 'M' move, 'G' get. Patient level uses the Patient Root, others the Study Root. */
 const char *scu_query_class(scu_level level, char which);
 extern const char *const scu_native_syntaxes[2]; /* explicit, implicit VR little endian */

@@ -5,9 +5,11 @@
  * the threads of the rooms have them blocked. */
 #include "cli.h"
 #include "notify.h"
+#include "progress.h"
 #include "wiring.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -18,6 +20,7 @@
 #define STOP_GRACE_MS 20000u /* for messages in flight */
 #define HEALTH_EVERY_MS 5000u
 #define MOST_FILES 65536u
+#define RECOVERY_PATIENCE_S 120u /* the longest that one object of a recovery may take */
 
 typedef struct service {
     int argc;
@@ -142,7 +145,8 @@ static void log_error(const char *event, const gn_error *e, const char *advice) 
 /* ---- start --------------------------------------------------------------------------------------------------------------------- */
 
 /* What to do about an archive that does not open. */
-static const char *archive_advice(int code) {
+static const char *archive_advice(int code, bool must_exist) {
+    if (code == GN_E_REFUSED && must_exist) return "mount the disk; for a new archive start once with --no-storage-must-exist";
     switch (code) {
     case GN_E_BUSY: return "stop the other gantry, or choose another folder: --data DIR";
     case GN_E_REFUSED: return "choose an empty or new folder, or one of this version: --data DIR";
@@ -158,14 +162,28 @@ static int start_workers(service *s, gn_error *e) {
     return s->workers ? 0 : GN_E_NO_MEMORY;
 }
 
+/* Reading an archive again may take hours: the log and the service manager hear that it goes on, each second. */
+static void on_recovery(void *ctx, const archive_progress *p) {
+    char done[24], total[24];
+    unsigned percent = p->total ? (unsigned)((double)p->done * 100 / (double)p->total) : 0;
+    (void)ctx;
+    gn_log(GN_LOG_INFO, "archive.recovering", "done", gn_fmt("%" PRIu64, p->done), "total",
+           gn_fmt("%" PRIu64, p->total), "percent", gn_fmt("%u", percent), "problems",
+           gn_fmt("%" PRIu64, p->problems), NULL);
+    (void)notify_send(gn_fmt("EXTEND_TIMEOUT_USEC=%u000000\nSTATUS=reading the archive again: %s of %s, %u %%",
+                             RECOVERY_PATIENCE_S, progress_bytes((double)p->done, done),
+                             progress_bytes((double)p->total, total), percent));
+}
+
 static int start(service *s) {
     gn_error e = GN_ERROR_INIT;
     archive_config ac;
     wired_gateway w;
     wire_archive(s->config, &ac);
+    ac.on_recovery = on_recovery;
     s->archive = archive_open(&ac, &e);
     if (!s->archive) {
-        log_error("archive.failed", &e, archive_advice(e.code));
+        log_error("archive.failed", &e, archive_advice(e.code, ac.must_exist));
         return e.code == GN_E_BUSY ? CLI_BUSY : CLI_FAILED;
     }
     int rc = start_workers(s, &e);

@@ -22,6 +22,7 @@ void wire_archive(const config *c, archive_config *out) {
         .pack_limit = (size_t)config_int(c, CONFIG_PackLimit),
         .memory = (size_t)config_int(c, CONFIG_MemoryForIngest),
         .read_only = config_bool(c, CONFIG_ReadOnly),
+        .must_exist = config_bool(c, CONFIG_StorageMustExist),
     };
 }
 

@@ -10,8 +10,13 @@
 /* ---- reading ------------------------------------------------------------------------------------------------------------- */
 
 /* What all members together, nested archives included, may still inflate to. Shared by all readers of one archive, of any thread. */
-typedef struct zip_budget { _Atomic uint64_t left; } zip_budget;
-/* For an archive of `size` bytes: 256 MiB and 25 times its size, unless somebody said how much (`limit`, 0: nobody did). */
+typedef struct zip_budget {
+    _Atomic uint64_t left;
+    _Atomic uint64_t in, out; /* compressed bytes read so far, and what they became */
+    bool trusted;             /* somebody said how much it may be: the pace does not matter */
+} zip_budget;
+/* For an archive of `size` bytes: 256 MiB and 25 times its size, and at no time more than 256 MiB and 100 times what was read of it, so that a
+ * bomb costs the same however large it is. `limit`: somebody said how much (0: nobody did). */
 void zip_budget_init(zip_budget *b, uint64_t size, uint64_t limit);
 
 typedef struct zip_entry {

@@ -1,8 +1,8 @@
 /* zip_read: a reader of ZIP archives (PKWARE APPNOTE 6.3: stored and deflated members, ZIP64) for archives of strangers.
  *
  * The directory is read through a small window, so that a million members need no memory. A member ends where its deflate stream ends,
- * whatever its headers say; its checksum must be right. What may be inflated is bounded by the size of the archive: a bomb ends early
- * (T6). Members that overlap inflate the same bytes twice and run into the same bound. */
+ * whatever its headers say; its checksum must be right. What may be inflated is bounded by the size of the archive and by what was read of
+ * it so far: a bomb ends early (T6). Members that overlap inflate the same bytes twice and run into the same bound. */
 #include "zip.h"
 
 #include <stdlib.h>
@@ -17,6 +17,7 @@ enum { END_SIZE = 22, LOCATOR64_SIZE = 20, END64_SIZE = 56, ENTRY_SIZE = 46, LOC
 enum { METHOD_STORED = 0, METHOD_DEFLATED = 8, FLAG_ENCRYPTED = 1 };
 #define WINDOW ((size_t)64 * 1024)
 #define RATIO 25u
+#define PACE 100u
 #define FREE ((uint64_t)256 * 1024 * 1024)
 
 struct zip_reader {
@@ -37,6 +38,9 @@ void zip_budget_init(zip_budget *b, uint64_t size, uint64_t explicit_limit) {
     uint64_t allowed;
     if (!gn_mul_u64(size, RATIO, &allowed) || !gn_add_u64(allowed, FREE, &allowed)) allowed = UINT64_MAX;
     atomic_init(&b->left, explicit_limit ? explicit_limit : allowed);
+    atomic_init(&b->in, 0);
+    atomic_init(&b->out, 0);
+    b->trusted = explicit_limit != 0;
 }
 
 bool zip_exhausted(const zip_reader *z) { return atomic_load(&z->budget->left) == 0; }
@@ -236,13 +240,18 @@ int zip_begin(zip_reader *z, const zip_entry *entry, gn_error *e) {
     return 0;
 }
 
+static int bomb(zip_reader *z, gn_error *e) {
+    atomic_store(&z->budget->left, 0);
+    return gn_fail(e, GN_E_TOO_LARGE, "the archive unpacks to more than is allowed for its size: taken for a bomb");
+}
+
 static int count_output(zip_reader *z, const void *buf, size_t n, gn_error *e) {
-    uint64_t left = atomic_load(&z->budget->left);
+    zip_budget *b = z->budget;
+    uint64_t left = atomic_load(&b->left), out = atomic_fetch_add(&b->out, n) + n;
+    if (!b->trusted && out > FREE && (out - FREE) / PACE > atomic_load(&b->in)) return bomb(z, e);
     do {
-        if (n <= left) continue;
-        atomic_store(&z->budget->left, 0);
-        return gn_fail(e, GN_E_TOO_LARGE, "the archive unpacks to more than is allowed for its size: taken for a bomb");
-    } while (!atomic_compare_exchange_weak(&z->budget->left, &left, n <= left ? left - n : left));
+        if (n > left) return bomb(z, e);
+    } while (!atomic_compare_exchange_weak(&b->left, &left, left - n));
     z->crc = (uint32_t)crc32(z->crc, buf, (uInt)n);
     return 0;
 }
@@ -253,6 +262,7 @@ static int fill_window(zip_reader *z, gn_error *e) {
     if (rc) return rc;
     z->data_at += n;
     z->data_left -= n;
+    atomic_fetch_add(&z->budget->in, n);
     z->stream.next_in = z->window;
     z->stream.avail_in = (uInt)n;
     return 0;
@@ -283,6 +293,7 @@ static int copy_some(zip_reader *z, uint8_t *buf, size_t cap, size_t *n, gn_erro
     if (rc) return rc;
     z->data_at += k;
     z->data_left -= k;
+    atomic_fetch_add(&z->budget->in, k);
     z->ended = z->data_left == 0;
     *n = k;
     return 0;

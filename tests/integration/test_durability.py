@@ -3,6 +3,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -207,6 +208,48 @@ def test_T32_an_empty_folder_in_place_of_the_archive_is_not_filled(gantry, tmp_p
         f.unlink()
     r = subprocess.run([BIN, 'serve', '--data', str(g.data), '--dicom-port', '0', '--http-port', '0'], capture_output=True, text=True, timeout=20)
     assert r.returncode != 0 and 'marker' in (r.stdout + r.stderr)
+
+
+def test_T32_an_empty_mount_point_is_left_empty_when_storage_must_exist(gantry):
+    g = gantry()
+    with raw.Peer(g.port) as p:
+        p.associate(CONTEXT)
+        assert p.store(1, raw.SECONDARY_CAPTURE, '1.2.32.2', make('1.2.32.2', 5000))[0][0x900] == 0
+    g.stop()
+    disk = g.data.with_name('disk')
+    g.data.rename(disk)     # the disk is away, its mount point is there
+    g.data.mkdir()
+    serve = [BIN, 'serve', '--data', str(g.data), '--dicom-port', '0', '--http-port', '0', '--storage-must-exist']
+    r = subprocess.run(serve, capture_output=True, text=True, timeout=20)
+    assert r.returncode != 0 and 'is the disk mounted?' in r.stderr and '--no-storage-must-exist' in r.stderr, r.stderr
+    assert list(g.data.iterdir()) == []
+    g.data.rmdir()
+    disk.rename(g.data)
+    g.flags.append('--storage-must-exist')
+    g.start()
+    assert g.stop() == 0
+
+
+def test_a_rebuild_of_the_index_is_told_to_the_log_and_the_service_manager(gantry, tmp_path, monkeypatch):
+    g = gantry()
+    with raw.Peer(g.port) as p:
+        p.associate(CONTEXT)
+        for i in range(20):
+            assert p.store(1, raw.SECONDARY_CAPTURE, '1.2.33.%d' % i, make('1.2.33.%d' % i, 5000))[0][0x900] == 0
+    g.stop()
+    for f in g.data.glob('index.sqlite*'):
+        f.unlink()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / 'notify'))
+        manager.settimeout(10)
+        monkeypatch.setenv('NOTIFY_SOCKET', str(tmp_path / 'notify'))
+        g.start()
+        told = manager.recv(4096).decode()
+        assert told.startswith('EXTEND_TIMEOUT_USEC=') and '\nSTATUS=reading the archive again: 0 B of ' in told, told
+        assert manager.recv(4096).decode().startswith('READY=1')
+    assert 'archive.recovering' in g.log_text()
+    g.stop()
+    assert len(g.export(tmp_path / 'out')) == 20
 
 
 def test_second_server_on_the_same_archive_is_refused(gantry):

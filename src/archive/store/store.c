@@ -16,7 +16,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define MARKER "gantry.marker"
+#define MARKER STORE_MARKER
 #define MARKER_FORMAT "gantry archive 1"
 
 /* ---- the marker -------------------------------------------------------------------------------------------------------- */

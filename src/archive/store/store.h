@@ -16,6 +16,7 @@
 
 #include <sys/uio.h>
 
+#define STORE_MARKER "gantry.marker"
 #define STORE_RECORD_HEADER 512u
 #define STORE_ALIGN 4096u
 #define STORE_BATCH_MAX 256u            /* records a batch at most */

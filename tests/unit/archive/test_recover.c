@@ -232,6 +232,32 @@ TEST(T29_tail_torn_within_a_block_is_passed_over) { torn(777, false); }
 TEST(T29_tail_torn_within_a_header_is_passed_over) { torn(4096 + 3700, false); }
 TEST(T29_record_torn_in_the_middle_is_passed_over) { torn(0, true); }
 
+/* A cut before the index was ever brought to disk by the keeper: it must not be taken for a lost one, in which nothing is thrown away. */
+TEST(T29_torn_tail_of_the_first_objects_of_all_is_passed_over) {
+    char path[700], saved[700];
+    struct stat st;
+    start();
+    copy_file(rig_path(&R, "index.sqlite", path), rig_path(&R, "saved", saved)); /* without its log: what is durable */
+    add(0, 3);
+    rig_close(&R);
+    remove_index();
+    copy_file(saved, path);
+    (void)unlink(saved);
+    REQUIRE(stat(rig_path(&R, "packs/00000001.pack", path), &st) == 0);
+    CHECK_INT(truncate(path, st.st_size - 4096), 0);
+    REQUIRE(rig_open(&R));
+    CHECK_INT(held(3), 2);
+    CHECK_INT(rig_count(&R, "quarantine", ".dcm"), 1);
+    sound();
+    add(2, 5);
+    rig_close(&R);
+    remove_index(); /* and this one is lost */
+    REQUIRE(rig_open(&R));
+    CHECK_INT(held(5), 5);
+    sound();
+    rig_close(&R);
+}
+
 TEST(zeros_behind_the_last_record_are_written_over) {
     char path[700];
     struct stat st;
@@ -273,6 +299,52 @@ TEST(lost_index_is_rebuilt_from_the_packs) {
     CHECK_INT(s.superseded, 1);
     sound();
     add(100, 105);
+    rig_close(&R);
+}
+
+typedef struct told { unsigned times, sleeps; uint64_t last_ns, shortest_ns; archive_progress first, last; } told;
+
+static void on_recovery(void *ctx, const archive_progress *p) {
+    told *t = ctx;
+    uint64_t now = gn_mono_ns();
+    if (t->times == 0) t->first = *p;
+    else if (now - t->last_ns < t->shortest_ns) t->shortest_ns = now - t->last_ns;
+    CHECK(p->done >= t->last.done && p->done <= p->total);
+    t->last = *p;
+    t->last_ns = now;
+    if (t->times++ < t->sleeps) (void)usleep(1050000); /* so that the next one is due, however fast the disk is */
+}
+
+TEST(rebuild_of_a_lost_index_tells_how_far_it_is) {
+    archive_result result;
+    char path[700];
+    struct stat st;
+    told t = { .sleeps = 2, .shortest_ns = UINT64_MAX };
+    synth large = { .sop = "1.2.9", .rows = 1200, .columns = 1000 };
+    rig_init(&R);
+    R.config.on_recovery = on_recovery;
+    R.config.recovery_ctx = &t;
+    REQUIRE(rig_open(&R));
+    add(0, 20);
+    CHECK_INT(rig_send(&R, &large, &result), 0);
+    add(20, 200);
+    rig_close(&R);
+    CHECK_INT(t.times, 0); /* nothing was there to recover */
+    remove_index();
+    REQUIRE(rig_open(&R));
+    REQUIRE(stat(rig_path(&R, "packs/00000001.pack", path), &st) == 0);
+    CHECK(t.times >= 3 && t.times <= 4);
+    CHECK(t.shortest_ns >= UINT64_C(1000000000));
+    CHECK_INT(t.first.done, 0);
+    CHECK(t.first.total > (uint64_t)st.st_size + 1200000); /* the large object's file too */
+    CHECK(t.last.done > 0 && t.last.bytes > 0 && t.last.bytes < t.last.done);
+    CHECK_INT(t.last.problems, 0);
+    CHECK_INT(t.last.total, t.first.total);
+    CHECK_INT(held(200), 200);
+    rig_close(&R);
+    t.times = 0;
+    REQUIRE(rig_open(&R)); /* a usual start says nothing */
+    CHECK_INT(t.times, 0);
     rig_close(&R);
 }
 
@@ -334,7 +406,7 @@ TEST(T32_empty_mount_point_is_refused_when_an_archive_must_exist) {
     R.config.must_exist = true;
     CHECK(!rig_open(&R));
     CHECK_INT(R.error.code, GN_E_REFUSED);
-    CHECK_INT(rig_count(&R, ".", "packs"), 0);
+    CHECK_INT(rig_count(&R, ".", ""), 0); /* nothing at all was left there, not even the lock */
     R.config.must_exist = false;
     CHECK(rig_open(&R));
     rig_close(&R);

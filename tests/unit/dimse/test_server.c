@@ -2,9 +2,12 @@
 #include "internal.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -415,4 +418,77 @@ TEST(user_identity_is_answered_when_asked) {
     CHECK(a != NULL && echo_on(a) == 0);
     dimse_close(&a);
     dimse_server_stop(&f.server, 1000);
+}
+
+/* ---- calls of the system that fail (T39); the suite is linked so that these come here first ------------------------------ */
+
+static atomic_int adds_fail, removals_fail, accepts_fail, wakes_fail; /* so many from now on */
+
+int __real_epoll_ctl(int epoll, int op, int fd, struct epoll_event *ev);
+int __wrap_epoll_ctl(int epoll, int op, int fd, struct epoll_event *ev);
+int __real_accept4(int fd, struct sockaddr *from, socklen_t *n, int flags);
+int __wrap_accept4(int fd, struct sockaddr *from, socklen_t *n, int flags);
+ssize_t __real_write(int fd, const void *p, size_t n);
+ssize_t __wrap_write(int fd, const void *p, size_t n);
+
+static bool due(atomic_int *counter, int error) {
+    if (atomic_load(counter) <= 0) return false;
+    atomic_fetch_sub(counter, 1);
+    errno = error;
+    return true;
+}
+
+int __wrap_epoll_ctl(int epoll, int op, int fd, struct epoll_event *ev) {
+    if (op == EPOLL_CTL_ADD && due(&adds_fail, ENOMEM)) return -1;
+    if (op == EPOLL_CTL_DEL && due(&removals_fail, ENOMEM)) return -1;
+    return __real_epoll_ctl(epoll, op, fd, ev);
+}
+
+int __wrap_accept4(int fd, struct sockaddr *from, socklen_t *n, int flags) { return due(&accepts_fail, EMFILE) ? -1 : __real_accept4(fd, from, n, flags); }
+
+ssize_t __wrap_write(int fd, const void *p, size_t n) { return n == sizeof(uint64_t) && due(&wakes_fail, EIO) ? -1 : __real_write(fd, p, n); }
+
+static void still_serves(fixture *f) {
+    gn_error e = GN_ERROR_INIT;
+    dimse_association *a = connect_to(f, &e);
+    CHECK_STR(e.message, "");
+    CHECK(a != NULL && echo_on(a) == 0);
+    dimse_close(&a);
+}
+
+TEST(T39_a_guest_that_cannot_be_unwatched_is_not_handled_twice) {
+    fixture f;
+    dimse_server_config c = { 0 };
+    gn_error e = GN_ERROR_INIT;
+    start(&f, &c);
+    atomic_store(&removals_fail, 1);
+    dimse_association *a = connect_to(&f, &e);
+    CHECK(a == NULL && e.code != 0);
+    CHECK_INT(atomic_load(&removals_fail), 0);
+    for (int i = 0; i < 5; i++) still_serves(&f);
+    dimse_server_stop(&f.server, 1000);
+}
+
+TEST(T39_a_listener_that_cannot_be_watched_again_at_once_is_later) {
+    fixture f;
+    dimse_server_config c = { 0 };
+    start(&f, &c);
+    atomic_store(&accepts_fail, 1); /* no descriptors: the listener rests a moment … */
+    int fd = raw_connect(&f);
+    for (int i = 0; i < 300 && atomic_load(&accepts_fail); i++) usleep(1000);
+    atomic_store(&adds_fail, 1); /* … and cannot be taken back when that is over */
+    for (int i = 0; i < 300 && atomic_load(&adds_fail); i++) usleep(1000);
+    CHECK_INT(atomic_load(&adds_fail), 0);
+    still_serves(&f);
+    close(fd);
+    dimse_server_stop(&f.server, 1000);
+}
+
+TEST(T39_a_stop_does_not_depend_on_the_wake) {
+    fixture f;
+    dimse_server_config c = { 0 };
+    start(&f, &c);
+    atomic_store(&wakes_fail, 1);
+    dimse_server_stop(&f.server, 1000);
+    CHECK_INT(atomic_load(&wakes_fail), 0);
 }

@@ -97,5 +97,15 @@ TEST(values_reach_the_archive) {
     CHECK(a.without_quarantine && a.read_only && a.refuse_invalid);
     CHECK_INT(a.pack_limit, 65536);
     CHECK_INT(a.reserve_bytes, 1048576);
+    CHECK(!a.must_exist);
+    config_free(&c);
+}
+
+TEST(T32_that_the_archive_must_exist_reaches_it) {
+    config *c = with("{ \"StorageDirectory\": \"/x\", \"StorageMustExist\": true }");
+    REQUIRE(c);
+    archive_config a;
+    wire_archive(c, &a);
+    CHECK(a.must_exist);
     config_free(&c);
 }
