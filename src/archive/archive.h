@@ -157,6 +157,12 @@ int archive_object_open(archive *a, const char *sop_instance, archive_object *ob
 void archive_object_release(archive *a, archive_object *object);
 /* Stored data set without bulk as DICOM JSON (PS3.18 F), appended to out. */
 int archive_instance_json(archive *a, int64_t instance_id, gn_buf *out, gn_error *e);
+/* What PS3.18 §10.4.1.1.2 calls metadata: a JSON array with an object for each instance, by series number and instance number, appended to out; as a whole
+ * gzip stream if asked. series_uid NULL: of the whole study. Kept ready for series of some instances soon after they stopped growing. BulkDataURI are paths
+ * from the root: /dicom-web/studies/…/series/…/instances/…/bulkdata/ and where in the data set. NOT_FOUND: no such study or series. */
+int archive_series_metadata(archive *a, const char *study_uid, const char *series_uid, bool gzip, gn_buf *out, gn_error *e);
+/* The same array for one instance, uncompressed. NOT_FOUND also when it belongs to another series. */
+int archive_instance_metadata(archive *a, const char *study_uid, const char *series_uid, const char *sop_instance, gn_buf *out, gn_error *e);
 /* Storage commitment (PS3.4 J): is exactly this instance here, of this class, and are its bytes as they came? 0 yes; NOT_FOUND, MISMATCH, CORRUPT. */
 int archive_check_instance(archive *a, const char *sop_class, const char *sop_instance, bool read_back, gn_error *e);
 
