@@ -131,6 +131,10 @@ int archive_query_open(archive *a, const archive_query *q, archive_cursor **out,
 int archive_query_next(archive_cursor *c, const archive_value **values, int64_t *row_id, gn_error *e);
 void archive_query_close(archive_cursor **c);
 
+/* What `includefield=all` means: all attributes that an answer of this level can have without reading instances, at IMAGE also the usual ones of images. Returns
+ * how many were written, at most `capacity`. */
+size_t archive_known_attributes(archive_level level, dicom_tag *tags, size_t capacity);
+
 /* ---- giving back ------------------------------------------------------------------------------------------------------- */
 
 /* One stored object: a slice of an open file. Hold it while sending; release it afterwards. */
