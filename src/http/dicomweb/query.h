@@ -49,6 +49,12 @@ void row_writer_done(row_writer *w);
 /* One object, appended. */
 int row_write(row_writer *w, const archive_value *values, gn_buf *out, gn_error *e);
 
+/* ---- metadata.c ---------------------------------------------------------------------------------------------------------- */
+
+void metadata_of_study(http_request *r);
+void metadata_of_series(http_request *r);
+void metadata_of_instance(http_request *r);
+
 /* ---- xml.c ---------------------------------------------------------------------------------------------------------------- */
 
 /* A data set as Native DICOM Model (PS3.19 §A.1), a whole document. Text of the data set is UTF-8 or says its character set. BulkDataURI of elements without
