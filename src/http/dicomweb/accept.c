@@ -2,7 +2,7 @@
  *
  * Clients disagree on quoting: dicomweb-client quotes `type="application/dicom+xml"`, OHIF does not, and a browser accepts all. A
  * range without `type` or `transfer-syntax` takes any; the more a range says about an offer, the more its q counts. */
-#include "http/dicomweb/accept.h"
+#include "accept.h"
 
 enum { MAX_RANGES = 64, QUALITY_ONE = 1000 };
 

@@ -5,7 +5,7 @@
 #ifndef GANTRY_HTTP_DICOMWEB_ACCEPT_H
 #define GANTRY_HTTP_DICOMWEB_ACCEPT_H
 
-#include "http/server.h"
+#include "../server.h"
 
 /* One media range of an Accept header or `accept` parameter. Strings live in the arena. */
 typedef struct http_range {

@@ -2,7 +2,7 @@
  *
  * A series is kept by the archive as it is sent to a client that takes gzip, which all browsers do: finding and copying it is all there
  * is to do. An ETag made of the compressed bytes lets a client that has it already ask for nothing. XML is made from the JSON. */
-#include "http/dicomweb/query.h"
+#include "query.h"
 
 static const http_offer offers[] = { { "application/dicom+json", NULL, NULL }, { "multipart/related", "application/dicom+xml", NULL }, { "application/json", NULL, NULL } };
 enum { OFFER_XML = 1 };
@@ -57,7 +57,7 @@ static bool has_it_already(http_request *r, const gn_buf *body) {
     for (size_t i = 0; i < body->n; i++) h = (h ^ body->p[i]) * UINT64_C(1099511628211);
     const char *etag = gn_arena_printf(r->arena, "\"%016llx\"", (unsigned long long)h), *theirs = http_header(r, "If-None-Match");
     http_set(r, "Cache-Control", "private, no-cache");
-    http_set(r, "Vary", "Accept, Accept-Encoding");
+    http_set(r, "Vary", "Accept");
     if (!etag) return false;
     http_set(r, "ETag", etag);
     if (!theirs || !strstr(theirs, etag)) return false;
@@ -88,7 +88,7 @@ static void give(http_request *r, const char *series, const char *instance) {
     if (!rc) http_audit(r, "metadata.read", study, instance ? instance : series, SECURITY_DONE);
     if (rc) http_problem(r, 0, &e, NULL);
     else if (!has_it_already(r, &body)) {
-        if (gzip) http_set(r, "Content-Encoding", "gzip");
+        if (gzip) http_set(r, "Content-Encoding", "gzip"), http_set(r, "Vary", "Accept-Encoding");
         http_send(r, 200, type, &body);
     }
     gn_buf_done(&body);

@@ -2,7 +2,7 @@
  *
  * The path fixes keys, the query string adds some; both go to the archive's one compiler with relational matching. At most limits.query_results rows are
  * given, and a Warning header says when there are more. Who may see one study only searches within that study. */
-#include "http/dicomweb/query.h"
+#include "query.h"
 
 static const http_offer offers[] = { { "application/dicom+json", NULL, NULL }, { "multipart/related", "application/dicom+xml", NULL }, { "application/json", NULL, NULL } };
 enum { OFFER_XML = 1 };
@@ -87,7 +87,7 @@ static void finish(asked *a, answer *x, int offer, bool more) {
     http_request *r = a->r;
     if (more) http_set(r, "Warning", "299 gantry \"There are additional results that can be requested\"");
     http_set(r, "Cache-Control", "private, no-cache");
-    http_set(r, "Vary", "Accept, Accept-Encoding");
+    http_set(r, "Vary", "Accept");
     if (x->xml && x->count) {
         xml_end(&x->body);
     } else if (x->xml) {

@@ -2,7 +2,7 @@
 #ifndef GANTRY_HTTP_DICOMWEB_QUERY_H
 #define GANTRY_HTTP_DICOMWEB_QUERY_H
 
-#include "http/dicomweb/accept.h"
+#include "accept.h"
 
 /* ---- query_params.c ------------------------------------------------------------------------------------------------------ */
 

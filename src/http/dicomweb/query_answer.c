@@ -3,7 +3,7 @@
  * The archive gives text in UTF-8 by attribute; names and VRs around it are few bytes that are copied. Only sequences are read as data
  * sets first. Attributes that a row lacks are written with their VR and without a value, as PS3.18 §10.6.3.3 asks for those that
  * were requested. */
-#include "http/dicomweb/query.h"
+#include "query.h"
 
 #define CHARSET "\"00080005\":{\"vr\":\"CS\",\"Value\":[\"ISO_IR 192\"]}"
 #define SEQUENCE_ARENA (64u << 20)

@@ -3,7 +3,7 @@
  * Attributes are named by keyword or by eight hexadecimal digits, those in sequences by a path with dots. Values are UTF-8. What we do not know is refused
  * and named, because a filter that is silently left out shows the wrong patients. Lists are separated by comma where no value can hold one
  * (UIDs, codes, numbers) and by backslash everywhere. */
-#include "http/dicomweb/query.h"
+#include "query.h"
 
 #include <stdlib.h>
 

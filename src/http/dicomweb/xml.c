@@ -2,7 +2,7 @@
  *
  * It is made from the JSON that all others get, so that both always say the same. Nesting costs no C stack. Characters that XML 1.0
  * cannot hold become U+FFFD. */
-#include "http/dicomweb/query.h"
+#include "query.h"
 
 #include <math.h>
 
