@@ -133,7 +133,8 @@ static int open_parts(archive *a, gn_error *e) {
     if (!a->index) return GN_E_DATABASE;
     if (a->config.read_only) return 0;
     rc = recover(a, e);
-    return rc ? rc : gn_thread_spawn(&a->keeper, "archive-keeper", 0, keep, a, e);
+    if (!rc) rc = gn_thread_spawn(&a->keeper, "archive-keeper", 0, keep, a, e);
+    return rc ? rc : gn_thread_spawn(&a->metadata_keeper, "archive-meta", 0, metadata_keep, a, e);
 }
 
 static int init_locks(archive *a, gn_error *e) {
@@ -175,6 +176,7 @@ void archive_close(archive **ap) {
     pthread_mutex_unlock(&a->lock);
     bool ran = a->keeper.running;
     gn_thread_join(&a->keeper);
+    gn_thread_join(&a->metadata_keeper);
     if (ran && atomic_load(&a->commit.committed) > 0) checkpoint(a);
     records_close(&a->records);
     if (a->index) index_close(&a->index);

@@ -136,6 +136,10 @@ int archive_query_open(archive *a, const archive_query *q, archive_cursor **out,
 int archive_query_next(archive_cursor *c, const archive_value **values, int64_t *row_id, gn_error *e);
 void archive_query_close(archive_cursor **c);
 
+/* What `includefield=all` means: all attributes that an answer of this level can have without reading instances, at IMAGE also the usual ones of images. Returns
+ * how many were written, at most `capacity`. */
+size_t archive_known_attributes(archive_level level, dicom_tag *tags, size_t capacity);
+
 /* ---- giving back ------------------------------------------------------------------------------------------------------- */
 
 /* One stored object: a slice of an open file. Hold it while sending; release it afterwards. */
@@ -162,6 +166,12 @@ int archive_object_open(archive *a, const char *sop_instance, archive_object *ob
 void archive_object_release(archive *a, archive_object *object);
 /* Stored data set without bulk as DICOM JSON (PS3.18 F), appended to out. */
 int archive_instance_json(archive *a, int64_t instance_id, gn_buf *out, gn_error *e);
+/* What PS3.18 §10.4.1.1.2 calls metadata: a JSON array with an object for each instance, by series number and instance number, appended to out; as a whole
+ * gzip stream if asked. series_uid NULL: of the whole study. Kept ready for series of some instances soon after they stopped growing. BulkDataURI are paths
+ * from the root: /dicom-web/studies/…/series/…/instances/…/bulkdata/ and where in the data set. NOT_FOUND: no such study or series. */
+int archive_series_metadata(archive *a, const char *study_uid, const char *series_uid, bool gzip, gn_buf *out, gn_error *e);
+/* The same array for one instance, uncompressed. NOT_FOUND also when it belongs to another series. */
+int archive_instance_metadata(archive *a, const char *study_uid, const char *series_uid, const char *sop_instance, gn_buf *out, gn_error *e);
 /* Storage commitment (PS3.4 J): is exactly this instance here, of this class, and are its bytes as they came? 0 yes; NOT_FOUND, MISMATCH, CORRUPT. */
 int archive_check_instance(archive *a, const char *sop_class, const char *sop_instance, bool read_back, gn_error *e);
 

@@ -132,6 +132,9 @@ void reread_done(archive *a, reread *r);
 /* Keeps a stored object in quarantine too. */
 int reread_quarantine(archive *a, const reread *r, const char *why, gn_error *e);
 
+/* metadata_keep.c: the thread that makes the metadata of series ready. */
+void metadata_keep(void *archive);
+
 /* ---- the archive --------------------------------------------------------------------------------------------------------- */
 
 struct archive {
@@ -150,6 +153,7 @@ struct archive {
     bool stop;
     _Atomic int event_waiters;
     gn_thread keeper; /* checkpoints, trims, looks at the disk */
+    gn_thread metadata_keeper;
 };
 
 /* The records, opened when first asked for. */

@@ -309,6 +309,9 @@ typedef struct dicom_json_options {
  * Character Set that is there says so (ISO_IR 192). NaN and infinities are the strings "NaN", "Infinity", "-Infinity"; IS and DS
  * that are no JSON numbers, and SV and UV beyond 2^53, are strings. */
 int dicom_json_write(const dicom_dataset *ds, const dicom_json_options *options, gn_json *out, gn_error *e);
+/* The values of one attribute that is known as text: UTF-8, values with backslashes between, binary numbers as decimals. Appends ,"Value":[…] as dicom_json_write
+ * does, or nothing when there is no value. Not for sequences and bulk. */
+void dicom_json_text(dicom_vr vr, const char *utf8, size_t n, gn_buf *out);
 /* One object, or the first of an array. Text becomes UTF-8 values, with (0008,0005) ISO_IR 192 when any is not ASCII.
  * BulkDataURI is never fetched: the element is BULK, length 0, and its value points to the URI, a C string in the arena (the one
  * case of a BULK element with a value). At most 64 MiB of text. Errors name the JSON path: "00081115.Value[0].00081150". */

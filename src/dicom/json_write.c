@@ -237,6 +237,37 @@ static void append_text_value(gn_buf *b, dicom_vr vr, const char *p, size_t n) {
     else append_quoted(b, p, n);
 }
 
+static void append_values(gn_buf *b, dicom_vr vr, bool multi, bool leading, const char *p, size_t n) {
+    gn_buf_append(b, ",\"Value\":[", 10);
+    for (const char *end = p + n;;) {
+        const char *stop = multi ? memchr(p, '\\', (size_t)(end - p)) : NULL;
+        size_t length = (size_t)((stop ? stop : end) - p);
+        const char *value = trim(p, &length, leading);
+        append_text_value(b, vr, value, length);
+        if (!stop) break;
+        gn_buf_putc(b, ',');
+        p = stop + 1;
+    }
+    gn_buf_putc(b, ']');
+}
+
+/* Numbers that are binary in a data set, and come as text here. */
+static bool is_binary_number(dicom_vr vr) {
+    switch (vr) {
+    case DICOM_VR_US: case DICOM_VR_SS: case DICOM_VR_UL: case DICOM_VR_SL: case DICOM_VR_UV: case DICOM_VR_SV: case DICOM_VR_FL: case DICOM_VR_FD: return true;
+    default: return false;
+    }
+}
+
+void dicom_json_text(dicom_vr vr, const char *utf8, size_t n, gn_buf *out) {
+    const dicom_vr_info *info = dicom_vr_find(vr);
+    bool multi = (info && info->multi) || is_binary_number(vr) || vr == DICOM_VR_AT, leading = multi && vr != DICOM_VR_UC;
+    utf8 = trim(utf8, &n, leading);
+    if (n == 0 || (vr == DICOM_VR_PN && name_is_empty(utf8, n))) return;
+    if (is_binary_number(vr)) vr = vr == DICOM_VR_FL || vr == DICOM_VR_FD ? DICOM_VR_DS : DICOM_VR_IS;
+    append_values(out, vr, multi, leading, utf8, n);
+}
+
 static const dicom_charset *charset_of(json_level *l) {
     if (!l->charset_known) l->charset = dicom_charset_of(l->ds);
     l->charset_known = true;
@@ -256,17 +287,7 @@ static void append_text(json_writer *w, json_level *l, const dicom_element *el, 
     }
     p = trim(p, &n, leading);
     if (n == 0 || (el->vr == DICOM_VR_PN && name_is_empty(p, n))) return; /* §F.2.5: no Value at all */
-    gn_buf_append(w->out, ",\"Value\":[", 10);
-    for (const char *end = p + n;;) {
-        const char *stop = info->multi ? memchr(p, '\\', (size_t)(end - p)) : NULL;
-        size_t length = (size_t)((stop ? stop : end) - p);
-        const char *value = trim(p, &length, leading);
-        append_text_value(w->out, el->vr, value, length);
-        if (!stop) break;
-        gn_buf_putc(w->out, ',');
-        p = stop + 1;
-    }
-    gn_buf_putc(w->out, ']');
+    append_values(w->out, el->vr, info->multi, leading, p, n);
 }
 
 /* ---- binary values ----------------------------------------------------------------------------------------------------- */

@@ -2,7 +2,7 @@
  * percent-decoding, so that %2e%2e or an escaped slash stays inside its segment (T12). */
 #include "internal.h"
 
-const http_route *const http_all_routes[] = { service_routes, NULL };
+const http_route *const http_all_routes[] = { service_routes, dicomweb_query_routes, NULL };
 
 enum { SEGMENTS_MOST = 24 };
 typedef struct segments { const char *text[SEGMENTS_MOST]; size_t count; } segments;

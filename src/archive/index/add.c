@@ -201,6 +201,15 @@ static int study_of_series(batch *b, int64_t series, int64_t *study, gn_error *e
     return rc < 0 ? rc : 0;
 }
 
+/* What was made of a series before no longer holds. */
+static int revise_series(batch *b, int64_t series, gn_error *e) {
+    db_stmt *s;
+    int rc = db_fixed(b->d, SQL_SERIES_REVISE, &s, e);
+    if (rc) return rc;
+    db_bind_int(s, 1, series);
+    return db_run(s, e);
+}
+
 /* The new bytes serve from now on; the row of the old ones goes to `superseded`. The instance may change its series. */
 static int replace(batch *b, index_instance *it, const earlier *o, gn_error *e) {
     place p;
@@ -220,8 +229,10 @@ static int replace(batch *b, index_instance *it, const earlier *o, gn_error *e) 
     rc = db_run(s, e);
     if (!rc) rc = drop_detail(b, o->known.instance_id, e);
     if (!rc) rc = put_detail(b, it, o->known.instance_id, e);
+    if (!rc) rc = revise_series(b, p.series, e);
     if (!rc && p.series != o->series) {
-        rc = add_touch(b, p.study, p.series, 0, 1, e);
+        rc = revise_series(b, o->series, e);
+        if (!rc) rc = add_touch(b, p.study, p.series, 0, 1, e);
         if (!rc) rc = add_touch(b, old_study, o->series, 0, -1, e);
     }
     if (!rc) rc = add_event(b, "instance.replaced", it->received_us, o->known.instance_id, p.series, p.study, it->sop_instance, e);

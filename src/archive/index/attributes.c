@@ -77,6 +77,39 @@ static const dicom_tag series_tags[] = {
     T(PresentationIntentType), T(ScanningSequence), T(SequenceVariant), T(ConvolutionKernel), T(MagneticFieldStrength), T(CountsSource),
 };
 
+/* What pictures have, for whoever asks for all of an instance. */
+static const dicom_tag image_tags[] = {
+    T(ImageType), T(InstanceCreationDate), T(InstanceCreationTime), T(AcquisitionDate), T(AcquisitionTime), T(AcquisitionDateTime), T(DerivationDescription),
+    T(SourceImageSequence), T(ReferencedImageSequence), T(SliceThickness), T(KVP), T(RepetitionTime), T(EchoTime), T(ImagingFrequency), T(EchoNumbers), T(SpacingBetweenSlices),
+    T(FlipAngle), T(ReconstructionDiameter), T(ExposureTime), T(XRayTubeCurrent), T(Exposure), T(ViewPosition), T(ImagerPixelSpacing), T(AcquisitionNumber),
+    T(PatientOrientation), T(ImagePositionPatient), T(ImageOrientationPatient), T(ImageLaterality), T(TemporalPositionIdentifier), T(SliceLocation), T(ImageComments),
+    T(SamplesPerPixel), T(PhotometricInterpretation), T(PlanarConfiguration), T(PixelSpacing), T(PixelAspectRatio), T(BitsAllocated), T(BitsStored), T(HighBit),
+    T(PixelRepresentation), T(BurnedInAnnotation), T(WindowCenter), T(WindowWidth), T(RescaleIntercept), T(RescaleSlope), T(RescaleType), T(VOILUTFunction),
+    T(LossyImageCompression), T(LossyImageCompressionRatio), T(LossyImageCompressionMethod), T(ConceptNameCodeSequence), T(CompletionFlag), T(VerificationFlag),
+    T(ContentLabel), T(ContentDescription), T(ContentCreatorName), T(DocumentTitle), T(MIMETypeOfEncapsulatedDocument),
+};
+
+static const dicom_tag patient_tags[] = {
+    T(PatientBirthTime), T(OtherPatientIDsSequence), T(OtherPatientNames), T(PatientAge), T(PatientSize), T(PatientWeight), T(EthnicGroup), T(Occupation), T(PatientComments),
+    T(AdditionalPatientHistory), T(PregnancyStatus), T(PatientSpeciesDescription), T(ResponsiblePerson), T(PatientIdentityRemoved), T(DeidentificationMethod),
+};
+
+static size_t put_tags(const dicom_tag *list, size_t n, dicom_tag *tags, size_t count, size_t capacity) {
+    for (size_t i = 0; i < n && count < capacity; i++) tags[count++] = list[i];
+    return count;
+}
+
+size_t archive_known_attributes(archive_level level, dicom_tag *tags, size_t capacity) {
+    size_t n = 0;
+    for (size_t i = 0; i < GN_ARRAY_LEN(columns) && n < capacity; i++)
+        if (columns[i].level <= level) tags[n++] = columns[i].tag;
+    n = put_tags(patient_tags, GN_ARRAY_LEN(patient_tags), tags, n, capacity);
+    if (level >= ARCHIVE_STUDY) n = put_tags(study_tags, GN_ARRAY_LEN(study_tags), tags, n, capacity);
+    if (level >= ARCHIVE_SERIES) n = put_tags(series_tags, GN_ARRAY_LEN(series_tags), tags, n, capacity);
+    if (level >= ARCHIVE_IMAGE) n = put_tags(image_tags, GN_ARRAY_LEN(image_tags), tags, n, capacity);
+    return n;
+}
+
 const attribute *attribute_find(dicom_tag tag) {
     size_t low = 0, n = GN_ARRAY_LEN(columns);
     while (n > 0) {

@@ -53,6 +53,22 @@ int index_stats(index_engine *x, archive_stats *s, gn_error *e);
 int index_instance_metadata(index_engine *x, int64_t instance_id, gn_buf *zstd, gn_error *e); /* appended; NOT_FOUND: none is kept */
 int index_instance_frames(index_engine *x, int64_t instance_id, gn_buf *frames, gn_error *e);  /* as above: the encoded frame table */
 
+/* Metadata of whole series. A series as it is now, and what is kept of it: kept is NULL when nothing is that was made of just these instances. `length` and
+ * `crc` describe what `kept` inflates to. */
+typedef struct index_series { int64_t id, n_instances, revision; char study_uid[65], series_uid[65]; uint64_t length; uint32_t crc; const void *kept; size_t kept_length; } index_series;
+/* One series, or with series_uid NULL all of a study by their number. Other than 0 from visit stops and is returned. Nothing found is no error. */
+int index_series_each(index_engine *x, const char *study_uid, const char *series_uid, int (*visit)(void *ctx, const index_series *s), void *ctx, gn_error *e);
+int index_series_by_id(index_engine *x, int64_t id, index_series *s, gn_error *e); /* kept: non-NULL only says that there is something */
+/* Keeps it, unless the series has changed since. */
+int index_series_keep(index_engine *x, const index_series *s, gn_error *e);
+/* Its instances, by number. *list: free() it. */
+typedef struct index_member { int64_t id; char sop_uid[65]; } index_member;
+int index_series_members(index_engine *x, int64_t series_id, index_member **list, size_t *count, gn_error *e);
+/* zstd of the metadata of n instances, one behind the other; lengths[i] 0: none is kept. */
+int index_members_metadata(index_engine *x, const index_member *members, size_t n, gn_buf *packed, size_t *lengths, gn_error *e);
+/* Series that got instances after `*since`, which moves on; at most `capacity` of them. *since 0: nothing yet, but from now on. */
+int index_series_grown(index_engine *x, int64_t *since, int64_t *series, size_t capacity, size_t *count, gn_error *e);
+
 /* archive_query_*, archive_retrieve selection, events and jobs are implemented on the engine behind the same names: */
 int index_query_open(index_engine *x, const archive_query *q, archive_cursor **out, gn_error *e);
 int index_select(index_engine *x, const archive_selection *s, int (*visit)(void *ctx, const index_known *k, const char *sop_instance), void *ctx, gn_error *e);

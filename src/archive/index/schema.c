@@ -55,7 +55,12 @@ static const char first_version[] =
     " attempts @INT NOT NULL, state @INT NOT NULL, result @TEXT, created_us @INT NOT NULL, ended_us @INT);"
     "CREATE INDEX job_open ON job (kind, priority, id) WHERE state = 0;";
 
-static const char *const steps[] = { first_version };
+/* What /metadata gives of a series, ready to send. `revision` counts what changes a series besides instances that are added. */
+static const char second_version[] =
+    "ALTER TABLE series ADD COLUMN revision @INT NOT NULL DEFAULT 0;"
+    "CREATE TABLE series_metadata (id @KEY, n_instances @INT NOT NULL, revision @INT NOT NULL, length @INT NOT NULL, crc @INT NOT NULL, data @BYTES NOT NULL);";
+
+static const char *const steps[] = { first_version, second_version };
 
 const schema index_schema = { "index", steps, (int)GN_ARRAY_LEN(steps) };
 

@@ -7,6 +7,10 @@
 
 #define SQL_KNOWN "i.id, i.hash, i.length, i.pack, i.location, i.dataset_offset, i.sop_class, i.transfer_syntax, i.findings, i.damaged"
 
+#define SQL_KEPT "r.id, s.study_uid, r.series_uid, r.n_instances, r.revision, m.length, m.crc, m.data FROM study s " \
+                 "JOIN series r ON r.study = s.id LEFT JOIN series_metadata m ON m.id = r.id AND " \
+                 "m.n_instances = r.n_instances AND m.revision = r.revision"
+
 #define SQL_TABLE(X)                                                                                                              \
     /* state: one row, what every batch changes */                                                                                \
     X(STATE_GET, "SELECT sequence, pack, pack_end, patients, studies, series, instances, bytes, events FROM state WHERE id = 1")  \
@@ -38,6 +42,7 @@
     X(SERIES_ATTRS_ADD, "INSERT INTO series_attrs (id, data) VALUES ($1, $2)")                                                    \
     X(SERIES_ATTRS, "SELECT data FROM series_attrs WHERE id = $1")                                                                \
     X(SERIES_COUNT, "UPDATE series SET n_instances = n_instances + $1 WHERE id = $2")                                             \
+    X(SERIES_REVISE, "UPDATE series SET revision = revision + 1 WHERE id = $1")                                                   \
     X(SERIES_STUDY, "SELECT study FROM series WHERE id = $1")                                                                     \
     /* instances */                                                                                                               \
     X(INSTANCE_ADD, "INSERT INTO instance (id, sop_uid, series, sop_class, number, transfer_syntax, pack, location, length, "     \
@@ -62,6 +67,16 @@
                       "sop_class, at_us) SELECT id, pack, location, length, dataset_offset, hash, transfer_syntax, sop_class, "   \
                       "$1 FROM instance WHERE id = $2")                                                                           \
     X(SUPERSEDED_COUNT, "SELECT count(*) FROM superseded")                                                                        \
+    /* metadata of whole series, kept ready (series_metadata.c) */                                                                \
+    X(KEPT_SERIES, "SELECT " SQL_KEPT " WHERE s.study_uid = $1 AND r.series_uid = $2")                                            \
+    X(KEPT_STUDY, "SELECT " SQL_KEPT " WHERE s.study_uid = $1 ORDER BY coalesce(r.number, 0), r.id")                              \
+    X(KEPT_BY_ID, "SELECT " SQL_KEPT " WHERE r.id = $1")                                                                          \
+    X(KEPT_PUT, "INSERT INTO series_metadata (id, n_instances, revision, length, crc, data) SELECT id, n_instances, revision, "   \
+                "$1, $2, $3 FROM series WHERE id = $4 AND n_instances = $5 AND revision = $6 ON CONFLICT (id) DO UPDATE SET "     \
+                "n_instances = excluded.n_instances, revision = excluded.revision, length = excluded.length, "                    \
+                "crc = excluded.crc, data = excluded.data")                                                                       \
+    X(SERIES_MEMBERS, "SELECT id, sop_uid FROM instance WHERE series = $1 ORDER BY coalesce(number, 0), id")                      \
+    X(SERIES_GROWN, "SELECT series, max(id) FROM instance WHERE id > $1 GROUP BY series LIMIT $2")                                \
     /* who stands for a patient, study or series when an attribute is asked that has no place of its own */                       \
     X(FIRST_STUDY, "SELECT min(id) FROM study WHERE patient = $1")                                                                \
     X(FIRST_SERIES, "SELECT min(id) FROM series WHERE study = $1")                                                                \

@@ -41,7 +41,7 @@ TEST(a_newer_schema_is_refused) {
     index_close(&r.x);
     run_sql(r.path, "UPDATE meta SET value = '99' WHERE key = 'schema'");
     refused(&r, "newer gantry");
-    run_sql(r.path, "UPDATE meta SET value = '1' WHERE key = 'schema'");
+    run_sql(r.path, "UPDATE meta SET value = '2' WHERE key = 'schema'");
     REQUIRE(rig_reopen(&r));
     CHECK_STR(rig_find(&r, ARCHIVE_STUDY, STUDY_ROOT, "", "PatientID"), "P");
     rig_done(&r);
