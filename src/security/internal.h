@@ -110,6 +110,7 @@ int audit_read(audit *a, const security_audit_query *q, void (*visit)(void *ctx,
 
 enum { PASSWORD_HASH = 128, PASSWORDS_AT_ONCE = 4 };
 int password_acceptable(const char *name, const char *password, gn_error *e);
+int password_nobody(const security *s, char hash[PASSWORD_HASH], gn_error *e); /* no password fits */
 int password_hash(security *s, const char *password, char hash[PASSWORD_HASH], gn_error *e);
 bool password_verify(security *s, const char *hash, const char *password);
 bool password_outdated(const security *s, const char *hash);

@@ -49,12 +49,8 @@ static int csrf_key(security *s, gn_error *e) {
 /* ---- opening ---------------------------------------------------------------------------------------------------------------- */
 
 static int fill(security *s, const char *directory, gn_error *e) {
-    char nobody[64];
-    uint8_t digest[DIGEST_BYTES];
     randombytes_buf(s->process_key, sizeof s->process_key);
-    int rc = token_new("", nobody, sizeof nobody, digest, e);
-    if (!rc) rc = password_hash(s, nobody, s->nobody_hash, e);
-    sodium_memzero(nobody, sizeof nobody);
+    int rc = password_nobody(s, s->nobody_hash, e);
     if (!rc) rc = csrf_key(s, e);
     return rc ? rc : audit_open(directory, s->config.no_audit_sync, &s->audit, e);
 }

@@ -96,7 +96,7 @@ def one_life(data, trace, log):
     acked, port = set(), free_port()
     env = dict(os.environ, ASAN_OPTIONS=os.environ.get('ASAN_OPTIONS', '') + ':detect_leaks=0')
     with open(log, 'wb') as out:
-        args = ['strace', '-f', '--seccomp-bpf', '-qq'] + trace + [BIN, 'serve', '--data', str(data), '--dicom-port', str(port), '--pack-limit', '64K']
+        args = ['strace', '-f', '--seccomp-bpf', '-qq'] + trace + [BIN, 'serve', '--data', str(data), '--dicom-port', str(port), '--http-port', '0', '--auth', 'none', '--pack-limit', '64K']
         p = subprocess.Popen(args, stdout=out, stderr=subprocess.STDOUT, env=env)
     end = time.monotonic() + 15
     while p.poll() is None and time.monotonic() < end and b'service.ready' not in log.read_bytes():
@@ -120,7 +120,7 @@ def undisturbed(data, log):
     """Starts and stops: recovery of whatever was left. Returns the exit status."""
     port = free_port()
     with open(log, 'ab') as out:
-        p = subprocess.Popen([BIN, 'serve', '--data', str(data), '--dicom-port', str(port), '--pack-limit', '64K'], stdout=out, stderr=subprocess.STDOUT)
+        p = subprocess.Popen([BIN, 'serve', '--data', str(data), '--dicom-port', str(port), '--http-port', '0', '--auth', 'none', '--pack-limit', '64K'], stdout=out, stderr=subprocess.STDOUT)
     end = time.monotonic() + 20
     while p.poll() is None and time.monotonic() < end and log.read_bytes().count(b'"service.ready"') + log.read_bytes().count(b' service.ready') < 1:
         time.sleep(0.01)
@@ -191,7 +191,7 @@ def template(tmp_path):
     data, log = tmp_path / 'template', tmp_path / 'template.log'
     port = free_port()
     with open(log, 'wb') as out:
-        p = subprocess.Popen([BIN, 'serve', '--data', str(data), '--dicom-port', str(port)], stdout=out, stderr=subprocess.STDOUT)
+        p = subprocess.Popen([BIN, 'serve', '--data', str(data), '--dicom-port', str(port), '--http-port', '0', '--auth', 'none'], stdout=out, stderr=subprocess.STDOUT)
     while p.poll() is None and b'service.ready' not in log.read_bytes():
         time.sleep(0.01)
     with raw.Peer(port) as peer:
