@@ -139,12 +139,21 @@ static void log_library(void *cls, const char *format, va_list args) {
     gn_log(GN_LOG_DEBUG, "http.library", "text", text, NULL);
 }
 
+/* The library found itself in a state that it cannot leave (its own wake-up failed: T39). All that was acknowledged is on stable storage, so to
+ * end at once is safe; the service manager starts us again. */
+static void on_panic(void *cls, const char *file, unsigned line, const char *reason) {
+    (void)cls;
+    gn_log(GN_LOG_ERROR, "http.library_failed", "where", gn_fmt("%s:%u", file, line), "why", reason ? reason : "", NULL);
+    _exit(EXIT_FAILURE);
+}
+
 static int start_daemon(http_service *s, int fd, gn_error *e) {
     unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG;
     struct MHD_OptionItem tls[] = { { MHD_OPTION_HTTPS_MEM_CERT, 0, s->certificate }, { MHD_OPTION_HTTPS_MEM_KEY, 0, s->key },
         { MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t) "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE" }, { MHD_OPTION_END, 0, NULL } };
     struct MHD_OptionItem none[] = { { MHD_OPTION_END, 0, NULL } };
     if (s->certificate) flags |= MHD_USE_TLS;
+    MHD_set_panic_func(on_panic, NULL);
     s->daemon = MHD_start_daemon(flags, 0, NULL, NULL, exchange_call, s, MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, exchange_begin, s,
                                  MHD_OPTION_NOTIFY_COMPLETED, exchange_end, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_CONNECTION_LIMIT, s->ctx.limits.connections,
                                  MHD_OPTION_PER_IP_CONNECTION_LIMIT, s->ctx.limits.connections_per_address, MHD_OPTION_CONNECTION_TIMEOUT, s->ctx.limits.idle_ms / 1000,

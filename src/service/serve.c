@@ -207,10 +207,9 @@ static int start_http(service *s) {
     if (!config_bool(s->config, CONFIG_HttpServerEnabled) || config_bool(s->config, CONFIG_ReadOnly)) return CLI_OK;
     wire_http(s->config, &c);
     c.workers = s->workers;
-    if (security_open(&sc, s->archive, &s->security, &e)) {
-        log_error("security.failed", &e, "");
-        return CLI_FAILED;
-    }
+    int rc = security_open(&sc, s->archive, &s->security, &e);
+    if (rc) log_error("security.failed", &e, rc == GN_E_IO || rc == GN_E_NO_SPACE ? "the disk cannot be written; DICOM is served, HTTP is not until the next start" : "");
+    if (rc) return rc == GN_E_IO || rc == GN_E_NO_SPACE ? CLI_OK : CLI_FAILED; /* what is stored can still be read (T30, T31) */
     s->http = http_start(&c, s->archive, s->security, &e);
     if (s->http) return CLI_OK;
     log_error("http.failed", &e, e.code == GN_E_CONFIG ? "" : "is another program on this port? choose one: --http-port N, or --no-http-server");
