@@ -112,11 +112,11 @@ TEST(a_study_is_its_series_joined) {
 
 static int kept_rows(const rig *r) {
     char path[700];
-    sqlite3 *d;
-    sqlite3_stmt *s;
-    REQUIRE(sqlite3_open(rig_path(r, "index.sqlite", path), &d) == SQLITE_OK);
-    REQUIRE(sqlite3_prepare_v2(d, "SELECT count(*) FROM series_metadata", -1, &s, NULL) == SQLITE_OK);
-    int n = sqlite3_step(s) == SQLITE_ROW ? sqlite3_column_int(s, 0) : -1;
+    sqlite3 *d = NULL;
+    sqlite3_stmt *s = NULL;
+    CHECK_INT(sqlite3_open(rig_path(r, "index.sqlite", path), &d), SQLITE_OK);
+    CHECK_INT(sqlite3_prepare_v2(d, "SELECT count(*) FROM series_metadata", -1, &s, NULL), SQLITE_OK);
+    int n = s && sqlite3_step(s) == SQLITE_ROW ? sqlite3_column_int(s, 0) : -1;
     (void)sqlite3_finalize(s);
     (void)sqlite3_close(d);
     return n;
