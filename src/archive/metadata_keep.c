@@ -65,12 +65,13 @@ void metadata_keep(void *arg) {
     keeper *k = calloc(1, sizeof *k);
     if (!k) return; /* requests do without */
     k->a = arg;
+    k->since = -1;
     do {
         size_t n = 0;
         int64_t before = k->since;
         if (index_series_grown(k->a->index, &k->since, k->grown, PENDING_MAX, &n, NULL)) continue;
         for (size_t i = 0; i < n; i++) note(k, k->grown[i]);
-        make_quiet_ones(k, before && k->since - before > BUSY_ROWS ? 1 : PENDING_MAX);
+        make_quiet_ones(k, before >= 0 && k->since - before > BUSY_ROWS ? 1 : PENDING_MAX);
     } while (wait_a_second(k->a));
     free(k);
 }

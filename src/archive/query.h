@@ -53,6 +53,7 @@ typedef struct query_plan {
     bool needs[QUERY_SOURCES]; /* for filters or outputs */
     int place_study, place_series; /* of the ids of higher levels in the row; -1: not asked for */
     gn_buf ids, ids_after;   /* numbers of matching rows: all (limit), or behind a number in order (after, limit) */
+    gn_buf pass;             /* number of the row that lies `offset` rows behind a number: (after, offset) */
     gn_buf scan, one, some;  /* rows: behind a number (after, limit), by one number, by QUERY_LOOKUP numbers */
 } query_plan;
 

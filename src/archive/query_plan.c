@@ -109,6 +109,13 @@ static void write_links(query_plan *p, gn_buf *out, int *place, unsigned *tables
     }
 }
 
+static void write_pass(query_plan *p) {
+    const char *t = alias[p->level];
+    gn_buf_printf(&p->pass, "SELECT %s.id", t);
+    write_from(p, 0, &p->pass);
+    gn_buf_printf(&p->pass, " WHERE %s.id > $1 ORDER BY %s.id LIMIT 1 OFFSET $2", t, t);
+}
+
 static void write_rows(query_plan *p) {
     const char *t = alias[p->level];
     gn_buf head = GN_BUF_INIT;
@@ -187,7 +194,7 @@ static void plan_output(query_plan *p, dicom_tag tag, query_output *o) {
 /* ---- making ------------------------------------------------------------------------------------------------------------ */
 
 void query_plan_done(query_plan *p) {
-    gn_buf *const all[] = { &p->where, &p->ids, &p->ids_after, &p->scan, &p->one, &p->some };
+    gn_buf *const all[] = { &p->where, &p->ids, &p->ids_after, &p->pass, &p->scan, &p->one, &p->some };
     for (size_t i = 0; i < GN_ARRAY_LEN(all); i++) gn_buf_done(all[i]);
     gn_arena_free(&p->arena);
 }
@@ -206,8 +213,9 @@ int query_plan_make(query_plan *p, const archive_query *q, gn_error *e) {
         p->needs[i] = p->filtered = true;
     }
     write_ids(p);
+    write_pass(p);
     write_rows(p);
-    if (p->where.failed || p->ids.failed || p->ids_after.failed || p->scan.failed || p->one.failed || p->some.failed)
+    if (p->pass.failed || p->where.failed || p->ids.failed || p->ids_after.failed || p->scan.failed || p->one.failed || p->some.failed)
         return gn_fail(e, GN_E_NO_MEMORY, "no memory for a query");
     return 0;
 }

@@ -233,9 +233,26 @@ static int take_rows(archive_cursor *c, db *d, db_stmt *s, uint64_t stop_ns, gn_
     return rc < 0 ? rc : 1;
 }
 
+/* Passes over rows of a query without conditions, reading nothing but their numbers. */
+static int pass_over(archive_cursor *c, db *d, gn_error *e) {
+    db_stmt *s;
+    int rc = db_cached(d, (const char *)c->plan.pass.p, &s, e);
+    if (rc) return rc;
+    db_bind_int(s, 1, c->last);
+    db_bind_int(s, 2, c->skip > INT64_MAX ? INT64_MAX : (int64_t)c->skip - 1);
+    rc = db_step(s, e);
+    if (rc == 1) c->last = db_int(s, 0);
+    else if (rc == 0) c->finished = true;
+    db_reset(s);
+    c->skip = 0;
+    return rc < 0 ? rc : 0;
+}
+
 static int scan_chunk(archive_cursor *c, db *d, uint64_t stop_ns, gn_error *e) {
     db_stmt *s;
-    int rc = db_cached(d, (const char *)c->plan.scan.p, &s, e);
+    int rc = c->skip && !c->plan.filtered ? pass_over(c, d, e) : 0;
+    if (rc || c->finished) return rc;
+    rc = db_cached(d, (const char *)c->plan.scan.p, &s, e);
     if (rc) return rc;
     db_bind_int(s, 1, c->last);
     db_bind_int(s, 2, INT64_MAX);

@@ -57,11 +57,11 @@ class Gantry:
     """`gantry serve` on a free port over its own data directory."""
 
     def __init__(self, directory, *flags, config=None, aet='GANTRY', wrap=()):
-        self.data, self.aet, self.port, self.flags, self.wrap = Path(directory), aet, free_port(), list(flags), list(wrap)
+        self.data, self.aet, self.port, self.http_port, self.flags, self.wrap = Path(directory), aet, free_port(), free_port(), list(flags), list(wrap)
         self.config, self.process, self.log = config, None, Path(str(directory) + '.log')
 
     def start(self, wait=True):
-        args = self.wrap + [BIN, 'serve', '--data', str(self.data), '--dicom-port', str(self.port), '--http-port', str(free_port()), '--aet', self.aet, '--auth', 'none', '--log-level', 'info'] + self.flags
+        args = self.wrap + [BIN, 'serve', '--data', str(self.data), '--dicom-port', str(self.port), '--http-port', str(self.http_port), '--aet', self.aet, '--auth', 'none', '--log-level', 'info'] + self.flags
         if self.config:
             args[len(self.wrap) + 2:len(self.wrap) + 2] = ['--config', str(self.config)]
         env = dict(os.environ)

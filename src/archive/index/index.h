@@ -66,7 +66,7 @@ typedef struct index_member { int64_t id; char sop_uid[65]; } index_member;
 int index_series_members(index_engine *x, int64_t series_id, index_member **list, size_t *count, gn_error *e);
 /* zstd of the metadata of n instances, one behind the other; lengths[i] 0: none is kept. */
 int index_members_metadata(index_engine *x, const index_member *members, size_t n, gn_buf *packed, size_t *lengths, gn_error *e);
-/* Series that got instances after `*since`, which moves on; at most `capacity` of them. *since 0: nothing yet, but from now on. */
+/* Series that got instances after `*since`, which moves on; at most `capacity` of them. *since -1: nothing yet, but from now on. */
 int index_series_grown(index_engine *x, int64_t *since, int64_t *series, size_t capacity, size_t *count, gn_error *e);
 
 /* archive_query_*, archive_retrieve selection, events and jobs are implemented on the engine behind the same names: */

@@ -169,7 +169,7 @@ int index_series_grown(index_engine *x, int64_t *since, int64_t *series, size_t 
     *count = 0;
     int rc = engine_read_begin(x, &d, e);
     if (rc) return rc;
-    rc = *since ? grown(d, since, series, capacity, count, e) : last_sequence(d, since, e);
+    rc = *since >= 0 ? grown(d, since, series, capacity, count, e) : last_sequence(d, since, e);
     engine_read_end(x, &d);
     return rc;
 }

@@ -47,6 +47,25 @@ TEST(a_newer_schema_is_refused) {
     rig_done(&r);
 }
 
+TEST(the_first_version_is_brought_up_to_date) {
+    index_rig r;
+    index_series series;
+    gn_error e = GN_ERROR_INIT;
+    int64_t since = 1, id = 0;
+    size_t count = 0;
+    REQUIRE(rig_init(&r));
+    CHECK_INT(rig_add(&r, "PatientID=P"), ARCHIVE_STORED);
+    index_close(&r.x);
+    run_sql(r.path, "DROP TABLE series_metadata; ALTER TABLE series DROP COLUMN revision; UPDATE meta SET value = '1' WHERE key = 'schema'");
+    REQUIRE(rig_reopen(&r));
+    CHECK_STR(rig_find(&r, ARCHIVE_STUDY, STUDY_ROOT, "", "PatientID"), "P");
+    CHECK_INT(index_series_grown(r.x, &since, &id, 1, &count, &e), 0);
+    CHECK_INT(count, 1);
+    CHECK_INT(index_series_by_id(r.x, id, &series, &e), 0);
+    CHECK(series.n_instances == 1 && series.revision == 0 && !series.kept);
+    rig_done(&r);
+}
+
 TEST(a_database_of_another_program_is_refused) {
     index_rig r;
     REQUIRE(rig_init(&r));
