@@ -5,7 +5,8 @@
  * policy) and added. So a start reads the tail only, and an archive whose index is gone is rebuilt from its packs alone.
  *
  * Behind the position nothing damaged was ever acknowledged: such a stretch is what a crash left in the middle of a write. It is
- * kept in quarantine and made void. In a rebuild a damaged stretch may be an old object gone bad: it is left for `verify`. */
+ * kept in quarantine and made void. In a rebuild a damaged stretch may be an old object gone bad: it is left for `verify`. The index
+ * remembers that it is being rebuilt until that is done, so that one which was interrupted goes on as a rebuild. */
 #include "internal.h"
 
 #include <stdlib.h>
@@ -176,14 +177,31 @@ static void begin_index(archive *a) {
     if (index_add_batch(a->index, NULL, 0, ARCHIVE_KEEP, &NEWBORN, NULL) == 0 && index_checkpoint(a->index, NULL) == 0) (void)gn_fsync_dir(a->directory, NULL);
 }
 
+/* On stable storage before anything new is taken: else a power cut could bring the mark back, and the torn tail of then would be taken for an old object. */
+static int end_rebuild(archive *a, gn_error *e) {
+    int rc = index_set_rebuilding(a->index, false, e);
+    return rc ? rc : index_checkpoint(a->index, e);
+}
+
+static int catch_up(recovery *r, const index_position *known, bool marked, gn_error *e) {
+    index_position end = store_end(r->a->store);
+    bool behind = end.pack > 0 && before(known, &end);
+    int rc = behind && r->rebuild && !marked ? index_set_rebuilding(r->a->index, true, e) : 0;
+    if (!rc && behind) rc = walk(r, known, e);
+    if (!rc && (marked || (behind && r->rebuild))) rc = end_rebuild(r->a, e);
+    return rc;
+}
+
 int recover(archive *a, gn_error *e) {
     index_position known, end = store_end(a->store);
+    bool marked = false;
     int rc = index_get_position(a->index, &known, e);
+    if (!rc) rc = index_get_rebuilding(a->index, &marked, e);
     if (rc) return rc;
-    bool newborn = known.pack == 0 && end.pack == 0;
-    recovery r = { .a = a, .rebuild = known.pack == 0 && known.offset == 0, .next = known };
-    if (newborn && r.rebuild) begin_index(a);
-    if (end.pack > 0 && before(&known, &end)) rc = walk(&r, &known, e);
+    bool newborn = known.pack == 0 && end.pack == 0, index_lost = known.pack == 0 && known.offset == 0;
+    recovery r = { .a = a, .rebuild = index_lost || marked, .next = known };
+    if (newborn && index_lost) begin_index(a);
+    rc = catch_up(&r, &known, marked, e);
     if (rc) return rc;
     if (newborn) {
         store_set_end(a->store, &end, false);

@@ -74,6 +74,31 @@ int index_get_position(index_engine *x, index_position *p, gn_error *e) {
     return rc;
 }
 
+int index_get_rebuilding(index_engine *x, bool *yes, gn_error *e) {
+    db *d;
+    db_stmt *s;
+    int rc = engine_read_begin(x, &d, e);
+    if (rc) return rc;
+    rc = db_cached(d, "SELECT 1 FROM meta WHERE key = 'rebuilding'", &s, e);
+    if (!rc) {
+        rc = db_step(s, e);
+        *yes = rc == 1;
+        db_reset(s);
+    }
+    engine_read_end(x, &d);
+    return rc < 0 ? rc : 0;
+}
+
+int index_set_rebuilding(index_engine *x, bool yes, gn_error *e) {
+    db *d;
+    db_stmt *s;
+    int rc = engine_write_begin(x, &d, e);
+    if (rc) return rc;
+    rc = db_cached(d, yes ? "INSERT INTO meta (key, value) VALUES ('rebuilding', 'yes') ON CONFLICT (key) DO NOTHING" : "DELETE FROM meta WHERE key = 'rebuilding'", &s, e);
+    if (!rc) rc = db_run(s, e);
+    return engine_write_end(x, rc, e);
+}
+
 static int read_count(db *d, sql_statement which, int64_t *count, gn_error *e) {
     db_stmt *s;
     int rc = db_fixed(d, which, &s, e);

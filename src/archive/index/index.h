@@ -42,6 +42,9 @@ void index_close(index_engine **x);
  * commit is not synced (the pack can replay it). All or nothing: <0 means nothing of the batch is in. Appends the events. */
 int index_add_batch(index_engine *x, index_instance *const *items, size_t n, archive_duplicate_policy policy, const index_position *position, gn_error *e);
 int index_get_position(index_engine *x, index_position *p, gn_error *e);
+/* Is this index being made again from the packs? Kept with the index, and never lost while anything that was committed later is there. Not synced. */
+int index_get_rebuilding(index_engine *x, bool *yes, gn_error *e);
+int index_set_rebuilding(index_engine *x, bool yes, gn_error *e);
 int index_find_instance(index_engine *x, const char *sop_instance, index_known *known, gn_error *e); /* NOT_FOUND */
 /* An event without an instance (refused, conflict details). Synced: no. */
 int index_add_event(index_engine *x, const char *type, int64_t instance_id, const char *detail, gn_error *e);

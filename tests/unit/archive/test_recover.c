@@ -302,6 +302,58 @@ TEST(lost_index_is_rebuilt_from_the_packs) {
     rig_close(&R);
 }
 
+/* index_add_batch fails from the nth call on (0: never), as when the disk is full or the power goes. Its own header is private: opaque here. */
+static unsigned batches, fail_from;
+int __real_index_add_batch(void *x, void *items, size_t n, int policy, const void *position, gn_error *e);
+int __wrap_index_add_batch(void *x, void *items, size_t n, int policy, const void *position, gn_error *e);
+int __wrap_index_add_batch(void *x, void *items, size_t n, int policy, const void *position, gn_error *e) {
+    if (fail_from && ++batches >= fail_from) return gn_fail(e, GN_E_NO_SPACE, "made to fail");
+    return __real_index_add_batch(x, items, n, policy, position, e);
+}
+
+/* A bit of the pixels of an object that lies in a pack turns over. */
+static void spoil(const char *sop) {
+    archive_object o;
+    char path[64], byte;
+    REQUIRE(archive_object_open(R.archive, sop, &o, &R.error) == 0);
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", o.fd);
+    int fd = open(path, O_RDWR);
+    off_t at = (off_t)(o.offset + o.length - 100);
+    CHECK(fd >= 0 && pread(fd, &byte, 1, at) == 1);
+    byte = (char)(byte ^ 4);
+    CHECK(pwrite(fd, &byte, 1, at) == 1);
+    (void)close(fd);
+    archive_object_release(R.archive, &o);
+}
+
+/* An old object gone bad is left to `verify` by a rebuild, also by one that goes on where another was interrupted. */
+static void rebuilt(unsigned fail) {
+    char kinds[300];
+    start();
+    add(0, 150);
+    spoil("1.2.3.120");
+    rig_close(&R);
+    remove_index();
+    batches = 0;
+    fail_from = fail;
+    CHECK_INT(rig_open(&R), fail == 0);
+    fail_from = 0;
+    if (fail) REQUIRE(rig_open(&R));
+    CHECK_INT(held(150), 149);
+    CHECK_INT(rig_count(&R, "quarantine", ""), 0);
+    CHECK_INT(rig_verify(&R, false, kinds, sizeof kinds), 1);
+    CHECK_STR(kinds, "damaged ");
+    add(200, 210);
+    rig_close(&R);
+    REQUIRE(rig_open(&R)); /* what came after the rebuild is recovered as usual */
+    CHECK_INT(held(210), 159);
+    rig_close(&R);
+}
+
+TEST(rebuild_leaves_an_old_object_gone_bad_to_verify) { rebuilt(0); }
+TEST(rebuild_interrupted_at_once_still_does) { rebuilt(1); }
+TEST(rebuild_interrupted_in_the_middle_still_does) { rebuilt(3); }
+
 typedef struct told { unsigned times, sleeps; uint64_t last_ns, shortest_ns; archive_progress first, last; } told;
 
 static void on_recovery(void *ctx, const archive_progress *p) {
