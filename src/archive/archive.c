@@ -31,7 +31,7 @@ const char *archive_level_text(archive_level l) {
 
 /* ---- the keeper -------------------------------------------------------------------------------------------------------- */
 
-static bool wait_a_second(archive *a) {
+bool archive_wait_a_second(archive *a) {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec++;
@@ -60,7 +60,7 @@ static void checkpoint_records(archive *a, uint64_t *seen) {
 static void keep(void *arg) {
     archive *a = arg;
     uint64_t last = gn_mono_ns(), last_records = last, seen = 0;
-    while (wait_a_second(a)) {
+    while (archive_wait_a_second(a)) {
         uint64_t now = gn_mono_ns();
         store_refresh(a->store);
         pool_trim(&a->pool, now);

@@ -158,6 +158,8 @@ struct archive {
 
 /* The records, opened when first asked for. */
 int archive_records_of(archive *a, record_base **out, gn_error *e);
+/* For the threads that look after an archive. false: it is being closed. */
+bool archive_wait_a_second(archive *a);
 /* New events may be there: wakes archive_events_wait. */
 void archive_news(archive *a);
 

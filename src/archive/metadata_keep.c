@@ -5,23 +5,11 @@
 #include "metadata.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 enum { PENDING_MAX = 1024, QUIET_TICKS = 2, BUSY_ROWS = 64, BEST_LEVEL = 6 };
 
 typedef struct waiting { int64_t series; unsigned quiet; } waiting;
 typedef struct keeper { archive *a; int64_t since; int64_t grown[PENDING_MAX]; waiting pending[PENDING_MAX]; size_t count; } keeper;
-
-static bool wait_a_second(archive *a) {
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec++;
-    (void)pthread_mutex_lock(&a->lock);
-    while (!a->stop && pthread_cond_timedwait(&a->wake, &a->lock, &until) == 0) {}
-    bool stop = a->stop;
-    (void)pthread_mutex_unlock(&a->lock);
-    return !stop;
-}
 
 static void note(keeper *k, int64_t series) {
     for (size_t i = 0; i < k->count; i++) {
@@ -72,6 +60,6 @@ void metadata_keep(void *arg) {
         if (index_series_grown(k->a->index, &k->since, k->grown, PENDING_MAX, &n, NULL)) continue;
         for (size_t i = 0; i < n; i++) note(k, k->grown[i]);
         make_quiet_ones(k, before >= 0 && k->since - before > BUSY_ROWS ? 1 : PENDING_MAX);
-    } while (wait_a_second(k->a));
+    } while (archive_wait_a_second(k->a));
     free(k);
 }
