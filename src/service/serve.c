@@ -216,18 +216,17 @@ static int start_http(service *s) {
     return e.code == GN_E_CONFIG ? CLI_USAGE : CLI_FAILED;
 }
 
-/* The first sign-in, as long as there are no users. It goes to the terminal or the log of the administrator and nowhere else. */
+/* Where HTTP is. Accounts can be kept but not yet made by anybody: said plainly, instead of a link to a page that is not there. */
 static void announce_http(const service *s) {
-    char secret[80];
-    gn_error e = GN_ERROR_INIT;
     http_config c;
     if (!s->http) return;
     wire_http(s->config, &c);
-    const char *base = c.public_url ? c.public_url : gn_fmt("%s://%.100s:%u", c.certificate ? "https" : "http", config_address_is_loopback(c.address) ? c.address : "127.0.0.1", http_port(s->http));
-    gn_log(GN_LOG_INFO, "http.ready", "url", base, "auth", c.open ? "none" : "local", NULL);
-    bool first = !c.open && security_first_secret(s->security, secret, sizeof secret, &e) == 0;
-    if (isatty(STDOUT_FILENO)) printf("  HTTP  on %s%s%s\n\n", base, first ? "\n  first sign-in (once): " : "", first ? gn_fmt("%s/first#%s", base, secret) : "");
-    else if (first) gn_log(GN_LOG_WARN, "http.first_sign_in", "link", gn_fmt("%.150s/first#%s", base, secret), NULL);
+    const char *host = config_address_is_loopback(c.address) ? c.address : "127.0.0.1";
+    const char *base = c.public_url ? c.public_url : gn_fmt("%s://%.100s:%u", c.certificate ? "https" : "http", host, http_port(s->http));
+    const char *advice = c.open ? "" : "no accounts can be made yet: for DICOMweb searches on this machine start with --auth none";
+    gn_log(GN_LOG_INFO, "http.ready", "url", base, "auth", c.open ? "none" : "local", c.open ? NULL : "do", advice, NULL);
+    if (!isatty(STDOUT_FILENO)) return;
+    printf("  HTTP  on %s%s%s\n\n", base, c.open ? "" : "\n  ", advice);
     (void)fflush(stdout);
 }
 
@@ -336,7 +335,9 @@ int cmd_serve(int argc, char **argv) {
         wait_for_end(&s, &signals);
         stop(&s, &signals);
     }
-    gateway_stop(&s.gateway, 0);
+    gateway_stop(&s.gateway, 0); /* what is open still when a start failed */
+    http_stop(&s.http, 0);
+    security_close(&s.security);
     pixel_workers_free(&s.workers);
     archive_close(&s.archive);
     config_free(&s.config);
