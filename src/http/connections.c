@@ -17,7 +17,8 @@ static bool too_slow(const connection *c, const http_limits *l, uint64_t now) {
     switch ((connection_phase)atomic_load(&c->phase)) {
     case CONNECTION_HEADER: return ms > l->header_ms;
     case CONNECTION_BODY: return ms > 30000 && atomic_load(&c->bytes) < ms / 1000 * l->body_bytes_per_s;
-    case CONNECTION_IDLE: case CONNECTION_ANSWER: break;
+    case CONNECTION_IDLE: return ms > (uint64_t)l->idle_ms + l->header_ms; /* a request line that trickles */
+    case CONNECTION_ANSWER: break;
     }
     return false;
 }

@@ -2,7 +2,7 @@
  *
  * This is an edge: it logs (gn_log) and counts (gn_counter), and here an error becomes a problem document (RFC 9457). One listener; a
  * thread for each connection, so that a slow client holds nothing but its own. HTTP/1.1, TLS by configuration; HTTP/2 by a proxy in
- * front (docs/deployment.md). In `http_config` a zero or NULL always means the default that is named.
+ * front. In `http_config` a zero or NULL always means the default that is named.
  * Thread rule: http_start and http_stop once; the rest from any thread. */
 #ifndef GANTRY_HTTP_H
 #define GANTRY_HTTP_H

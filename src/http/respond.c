@@ -2,6 +2,7 @@
  * has been read; `done` of pieces and streams is called when the exchange ends, before its arena goes. */
 #include "internal.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <unistd.h>
@@ -200,7 +201,7 @@ void http_send_pieces(http_request *r, unsigned status, const char *type, const 
     for (size_t i = 0; i < count; i++) total += pieces[i].length;
     if (!apply_range(r, &status, total, &from, &n)) return;
     struct MHD_Response *response = NULL;
-    int fd = count == 1 && !pieces[0].bytes ? dup(pieces[0].fd) : -1; /* one stretch of a file: sent by the kernel */
+    int fd = count == 1 && !pieces[0].bytes ? fcntl(pieces[0].fd, F_DUPFD_CLOEXEC, 3) : -1; /* one stretch of a file: sent by the kernel */
     if (fd >= 0) {
         response = MHD_create_response_from_fd_at_offset64(n, fd, pieces[0].offset + from);
         if (!response) (void)close(fd);
@@ -279,7 +280,7 @@ static bool names_tag(const char *list, const char *etag) {
 bool http_not_modified(http_request *r, const char *etag) {
     const char *have = http_header(r, "If-None-Match");
     http_set(r, "ETag", etag);
-    http_set(r, "Cache-Control", "private, max-age=31536000, immutable");
+    if (!has_header(r->exchange, "Cache-Control")) http_set(r, "Cache-Control", "private, max-age=31536000, immutable");
     if (!have || !names_tag(have, etag)) return false;
     gn_buf none = GN_BUF_INIT;
     http_send(r, 304, NULL, &none);

@@ -63,7 +63,8 @@ void http_send_stream(http_request *r, unsigned status, const char *content_type
 /* Problem document (RFC 9457). status 0: that of e->code. `field` NULL: none; else the name of the wrong field or parameter. Logged by the server when it is 5xx. */
 void http_problem(http_request *r, unsigned status, const gn_error *e, const char *field);
 void http_problem_text(http_request *r, unsigned status, const char *title, const char *detail); /* without a gn_error */
-/* ETag and Cache-Control of what never changes; true: the client has it already and 304 was sent. */
+/* ETag ("\"…\"", or weak "W/\"…\""), and unless the handler has set another the Cache-Control of what never changes. true: the client has it already and 304 was
+ * sent. */
 bool http_not_modified(http_request *r, const char *etag);
 
 /* May the asker do this to this study? Else answers 404 as if it did not exist (T19), writes the audit line and returns false. */

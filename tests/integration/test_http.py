@@ -93,6 +93,43 @@ def test_T6_bodies_are_not_inflated(gantry):
     assert ask(port, 'GET', '/healthz', body=b'x' * 70000)[0] == 413
 
 
+def test_T20_a_trickled_header_is_ended(gantry):
+    """A byte now and then is progress to a timer of idleness, not to us: 20 s for a header, also on a connection that was used before."""
+    _, port = serve(gantry)
+    fresh, used = (socket.create_connection(('127.0.0.1', port), 10) for _ in range(2))
+    used.sendall(b'GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n')
+    while b'"ok"' not in used.recv(4096):
+        pass
+    fresh.sendall(b'GET /healthz HTTP/1.1\r\nX: ')
+    used.sendall(b'GET /healthz HTTP/1.1\r\nX: ')
+    ended, start = {}, time.monotonic()
+    while len(ended) < 2 and time.monotonic() - start < 40:
+        for name, s in (('fresh', fresh), ('used', used)):
+            try:
+                if name not in ended:
+                    s.sendall(b'a')
+            except OSError:
+                ended[name] = time.monotonic() - start
+        time.sleep(0.5)
+    assert len(ended) == 2 and all(15 < t < 30 for t in ended.values()), ended
+    assert ask(port, 'GET', '/healthz')[0] == 200
+
+
+def test_what_is_shown_is_in_the_audit_log(gantry):
+    g, port = serve(gantry)
+    assert ask(port, 'GET', '/dicom-web/studies?PatientName=X*')[0] == 200
+    assert g.stop() == 0
+    lines = [json.loads(line) for f in sorted((g.data / 'audit').glob('*.jsonl')) for line in f.read_text().splitlines()]
+    assert [(x['who'], x['action'], x['outcome']) for x in lines if x.get('action') == 'images.find'] == [('open', 'images.find', 'done')], lines
+
+
+def test_an_address_in_use_is_said(tmp_path, gantry):
+    """Under the address sanitizer what a failed start leaves open would change the status."""
+    _, port = serve(gantry)
+    r = subprocess.run([BIN, 'serve', '--data', str(tmp_path / 'other'), '--dicom-port', '0', '--http-port', str(port), '--auth', 'none'], capture_output=True, text=True, timeout=30)
+    assert r.returncode == 1 and '--http-port' in r.stderr, r.stderr
+
+
 def test_slow_clients_do_not_stop_the_next_request(gantry):
     _, port = serve(gantry)
     slow = []

@@ -51,19 +51,14 @@ static int write_xml(const gn_buf *json, gn_buf *out, gn_error *e) {
     return rc;
 }
 
-/* Of the bytes as they are sent: compressed and not are two representations (RFC 9110 §8.8.3). */
-static bool has_it_already(http_request *r, const gn_buf *body) {
+/* Of the bytes as they are here. Ready-made gzip is sent like that; anything else may still be compressed on its way, so its tag is a
+ * weak one (RFC 9110 §8.8.3). */
+static bool has_it_already(http_request *r, const gn_buf *body, bool as_it_is) {
     uint64_t h = UINT64_C(1469598103934665603);
     for (size_t i = 0; i < body->n; i++) h = (h ^ body->p[i]) * UINT64_C(1099511628211);
-    const char *etag = gn_arena_printf(r->arena, "\"%016llx\"", (unsigned long long)h), *theirs = http_header(r, "If-None-Match");
+    const char *etag = gn_arena_printf(r->arena, "%s\"%016llx\"", as_it_is ? "" : "W/", (unsigned long long)h);
     http_set(r, "Cache-Control", "private, no-cache");
-    http_set(r, "Vary", "Accept");
-    if (!etag) return false;
-    http_set(r, "ETag", etag);
-    if (!theirs || !strstr(theirs, etag)) return false;
-    gn_buf none = GN_BUF_INIT;
-    http_send(r, 304, NULL, &none);
-    return true;
+    return etag && http_not_modified(r, etag);
 }
 
 static void give(http_request *r, const char *series, const char *instance) {
@@ -87,7 +82,8 @@ static void give(http_request *r, const char *series, const char *instance) {
     const char *type = http_offer_content_type(r->arena, &offers[offer], offer == OFFER_XML ? XML_BOUNDARY : NULL, NULL);
     if (!rc) http_audit(r, "metadata.read", study, instance ? instance : series, SECURITY_DONE);
     if (rc) http_problem(r, 0, &e, NULL);
-    else if (!has_it_already(r, &body)) {
+    else if (!has_it_already(r, &body, gzip)) {
+        http_set(r, "Vary", "Accept");
         if (gzip) http_set(r, "Content-Encoding", "gzip"), http_set(r, "Vary", "Accept-Encoding");
         http_send(r, 200, type, &body);
     }

@@ -107,7 +107,7 @@ static void finish(asked *a, answer *x, int offer, bool more) {
 }
 
 static int give(asked *a, int offer, const char *study, const char *series) {
-    uint64_t cap = a->r->ctx->limits.query_results ? a->r->ctx->limits.query_results : 10000, most = a->s.limited && a->s.limit < cap ? a->s.limit : cap;
+    uint64_t cap = a->r->ctx->limits.query_results, most = a->s.limited && a->s.limit < cap ? a->s.limit : cap;
     answer x = { .body = { .limit = ANSWER_MAX }, .xml = offer == OFFER_XML };
     bool more = false;
     int rc = search_finish(&a->s, study != NULL, series != NULL, &a->e);
@@ -140,6 +140,7 @@ static void answer_search(http_request *r, archive_level level, const char *stud
     if (!rc) rc = add_path(&a, study, series);
     if (!rc) rc = give(&a, offer, study, series);
     if (rc) say_wrong(&a);
+    else http_audit(r, "images.find", study, series, SECURITY_DONE); /* names and ids were shown */
 }
 
 /* ---- resources --------------------------------------------------------------------------------------------------------- */
