@@ -58,8 +58,8 @@ TEST(other_files) {
                                          "#!/bin/sh\necho hello\n",
                                          "{ \"a\": 1, \"b\": 2 }",
                                          "II*\0 picture picture picture",
-                                         "\x7F"
-                                         "ELF\2\1\1 program",
+                                         ("\x7F"
+                                          "ELF\2\1\1 program"),
                                          "" };
     part10 p;
     for (size_t i = 0; i < GN_ARRAY_LEN(texts); i++)
