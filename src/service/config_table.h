@@ -13,7 +13,7 @@
 #ifndef GANTRY_SERVICE_CONFIG_TABLE_H
 #define GANTRY_SERVICE_CONFIG_TABLE_H
 
-#define CONFIG_NO_USERS "passwords do not stand in configuration files here: use the first sign-in link, then add users"
+#define CONFIG_NO_USERS "passwords do not stand in configuration files here, and accounts cannot be made yet"
 #define CONFIG_NO_POSTGRES "PostgreSQL is not supported yet: the index is kept in SQLite under StorageDirectory"
 #define CONFIG_NO_S3 "S3 is not supported yet: objects are kept as files under StorageDirectory"
 #define CONFIG_NO_AZURE "Azure Blob storage is not supported yet: objects are kept as files under StorageDirectory"
