@@ -12,6 +12,7 @@ static int challenge(http_exchange *x, const gn_error *e) {
         http_problem(r, 429, e, NULL);
         return -1;
     }
+    if (e) http_audit(r, "credentials", NULL, NULL, SECURITY_DENIED); /* wrong ones; too many of them are refused above, without a line each */
     if (!http_header(r, "X-Requested-With")) /* a page asks for itself: the browser must not open its own password window */
         http_set(r, "WWW-Authenticate", "Bearer, Basic realm=\"Gantry\", charset=\"UTF-8\"");
     http_problem_text(r, 401, "Sign in first", e && e->message[0] ? e->message : "this needs a signed-in user, a key or a share link");

@@ -59,7 +59,7 @@ def test_problem_documents_say_what_is_wrong(gantry):
 
 
 def test_T16_without_credentials_nothing_but_health_answers(gantry):
-    _, port = serve(gantry, '--auth', 'local')
+    g, port = serve(gantry, '--auth', 'local')
     for path in json.loads(ask(port, 'GET', '/api/v1/openapi.json')[2])['paths']:
         status, headers, _ = ask(port, 'GET', path.replace('{', '').replace('}', ''))
         open_to_all = path in ('/healthz', '/readyz', '/api/v1/openapi.json')
@@ -69,6 +69,9 @@ def test_T16_without_credentials_nothing_but_health_answers(gantry):
     assert ask(port, 'GET', '/metrics', {'Authorization': 'Bearer gk_' + 'A' * 43})[0] == 401
     assert ask(port, 'GET', '/metrics', {'Authorization': 'Basic YTpi'})[0] == 401
     assert ask(port, 'GET', '/metrics', {'Cookie': 'gantry_session=' + 'A' * 43})[0] == 401
+    assert g.stop() == 0
+    denied = [x for f in (g.data / 'audit').glob('*.jsonl') for x in map(json.loads, f.read_text().splitlines()) if x.get('action') == 'credentials']
+    assert [x['outcome'] for x in denied] == ['denied', 'denied'] and denied[0]['address'] == '127.0.0.1', denied
 
 
 def test_T16_open_on_another_address_does_not_start(tmp_path):
