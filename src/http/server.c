@@ -130,7 +130,7 @@ static uint16_t port_of(int fd) {
     return ntohs(a.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)(void *)&a)->sin6_port : ((struct sockaddr_in *)(void *)&a)->sin_port);
 }
 
-static void log_library(void *cls, const char *format, va_list args) {
+GN_PRINTF(2, 0) static void log_library(void *cls, const char *format, va_list args) {
     char text[200];
     (void)cls;
     if (!gn_log_enabled(GN_LOG_DEBUG)) return;
